@@ -1,0 +1,123 @@
+//! Reading columns: by name, as numbers, as text, as a matrix.
+
+use std::fmt::Write as _;
+
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array, RecordBatch, StringArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Schema};
+
+use crate::{Error, Result};
+
+/// The index of column `name`.
+///
+/// # Errors
+/// [`ErrorKind::Schema`](crate::ErrorKind::Schema) naming the columns there are, the likeliest
+/// misspelling first.
+pub fn find_column(schema: &Schema, name: &str) -> Result<usize> {
+    schema.index_of(name).map_err(|_| {
+        let near = schema
+            .fields()
+            .iter()
+            .map(|field| (edit_distance(name, field.name()), field.name()))
+            .min()
+            .filter(|(distance, _)| *distance <= name.len().div_ceil(3));
+        let hint = near.map(|(_, near)| format!("did you mean '{near}'? ")).unwrap_or_default();
+        Error::schema(format!("no column '{name}'; {hint}the columns are {}", describe_columns(schema)))
+    })
+}
+
+/// Names and types in one line, cut after a dozen.
+pub fn describe_columns(schema: &Schema) -> String {
+    const SHOWN: usize = 12;
+    let mut text = String::from("[");
+    for (i, field) in schema.fields().iter().take(SHOWN).enumerate() {
+        let comma = if i == 0 { "" } else { ", " };
+        // Writing into a String can't fail.
+        let _ = write!(text, "{comma}{}: {}", field.name(), field.data_type());
+    }
+    if schema.fields().len() > SHOWN {
+        let _ = write!(text, ", … {} more", schema.fields().len() - SHOWN);
+    }
+    text + "]"
+}
+
+/// Whether a column of this type can be read by [`numbers`].
+pub fn is_numeric(data_type: &DataType) -> bool {
+    data_type.is_numeric() || *data_type == DataType::Boolean
+}
+
+/// Whether a column of this type can be read by [`texts`].
+pub fn is_text(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
+        DataType::Dictionary(_, value) => is_text(value),
+        _ => false,
+    }
+}
+
+/// A column as `f64`, nulls kept: integers, floats, decimals, and booleans as 0 and 1. Copies unless
+/// it is `Float64` already. Integers beyond ±2⁵³ are rounded.
+///
+/// # Errors
+/// [`ErrorKind::Schema`](crate::ErrorKind::Schema) for any other type; `name` is for the message.
+pub fn numbers(column: &ArrayRef, name: &str) -> Result<Float64Array> {
+    if !is_numeric(column.data_type()) {
+        return Err(Error::schema(format!(
+            "column '{name}' is {}, a number is needed: encode it first (OneHot, Ordinal, TargetEncoder) or leave it out",
+            column.data_type()
+        )));
+    }
+    let numbers = cast(column, &DataType::Float64)?;
+    Ok(numbers.as_primitive::<arrow::datatypes::Float64Type>().clone())
+}
+
+/// A column as strings, nulls kept. Copies unless it is `Utf8` already.
+///
+/// # Errors
+/// [`ErrorKind::Schema`](crate::ErrorKind::Schema) for a type that is not text; `name` is for the
+/// message.
+pub fn texts(column: &ArrayRef, name: &str) -> Result<StringArray> {
+    if !is_text(column.data_type()) {
+        return Err(Error::schema(format!(
+            "column '{name}' is {}, text is needed: convert it in the source or choose another column",
+            column.data_type()
+        )));
+    }
+    Ok(cast(column, &DataType::Utf8)?.as_string::<i32>().clone())
+}
+
+/// Numeric columns as a row-major matrix of `batch.num_rows()` × `columns.len()`, null as NaN.
+///
+/// # Errors
+/// [`ErrorKind::Schema`](crate::ErrorKind::Schema) for a column that is missing or not numeric.
+pub fn to_matrix<S: AsRef<str>>(batch: &RecordBatch, columns: &[S]) -> Result<Vec<f64>> {
+    let width = columns.len();
+    let mut matrix = vec![f64::NAN; batch.num_rows() * width];
+    for (c, name) in columns.iter().enumerate() {
+        let name = name.as_ref();
+        let column = batch.column(find_column(batch.schema_ref(), name)?);
+        let numbers = numbers(column, name)?;
+        for (row, value) in numbers.iter().enumerate() {
+            if let Some(value) = value {
+                matrix[row * width + c] = value;
+            }
+        }
+    }
+    Ok(matrix)
+}
+
+/// Levenshtein's distance, for "did you mean".
+fn edit_distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}

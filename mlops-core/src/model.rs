@@ -1,0 +1,244 @@
+use std::fmt::Debug;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arrow::array::RecordBatch;
+
+use crate::columns::to_matrix;
+use crate::{Artifact, Error, ErrorKind, Recipe, Result, Signature, Table, Value};
+
+/// The recipe of a model: plain data, without state. [`fit`](Self::fit) learns and gives a
+/// [`Model`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a recipe that can be trained",
+    note = "implement `Named` and derive `Serialize` for its settings, then implement `Trainer`"
+)]
+pub trait Trainer: Recipe {
+    /// Learns the target of `data` from its features ([`Table::features`], [`Table::target`]),
+    /// each row counting by the weight column if there is one and the algorithm can.
+    ///
+    /// The same `data` and [`Run::seed`] give the same model, for any number of threads.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Schema`] for a feature that is not numeric, [`ErrorKind::Data`] for values the
+    /// algorithm can't take, [`ErrorKind::Cancelled`] if told to stop.
+    fn fit(&self, data: &Table, run: &Run) -> Result<Arc<dyn Model>>;
+}
+
+#[deny(clippy::missing_trait_methods)]
+impl Recipe for Box<dyn Trainer> {
+    fn kind(&self) -> &'static str {
+        self.as_ref().kind()
+    }
+
+    fn settings(&self) -> Result<serde_json::Value> {
+        self.as_ref().settings()
+    }
+
+    fn to_spec(&self) -> Result<crate::Spec> {
+        self.as_ref().to_spec()
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+impl Trainer for Box<dyn Trainer> {
+    fn fit(&self, data: &Table, run: &Run) -> Result<Arc<dyn Model>> {
+        self.as_ref().fit(data, run)
+    }
+}
+
+/// How a [`Trainer`] is to work.
+///
+/// # Example
+/// ```
+/// use mlops_core::Run;
+///
+/// let run = Run::default().with_seed(7);
+/// let sum: u64 = run.install(|| 1 + 1)?;
+/// assert_eq!(sum, 2);
+/// run.cancel.cancel();
+/// assert!(run.check().is_err());
+/// # Ok::<(), mlops_core::Error>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Run {
+    /// Where all randomness comes from.
+    pub seed: u64,
+    /// At most so many threads; all cores if `None`.
+    pub threads: Option<NonZeroUsize>,
+    /// Tells the work to stop.
+    pub cancel: Cancel,
+}
+
+impl Run {
+    /// With another seed.
+    #[must_use]
+    pub fn with_seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// With at most `threads` threads.
+    #[must_use]
+    pub fn with_threads(mut self, threads: NonZeroUsize) -> Self {
+        self.threads = Some(threads);
+        self
+    }
+
+    /// Stopped by `cancel`.
+    #[must_use]
+    pub fn with_cancel(mut self, cancel: Cancel) -> Self {
+        self.cancel = cancel;
+        self
+    }
+
+    /// Runs parallel work on the threads of this run.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unavailable`] if the threads can't be started.
+    pub fn install<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T> {
+        let Some(threads) = self.threads else { return Ok(work()) };
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.get()).build().map_err(|e| {
+            Error::new(ErrorKind::Unavailable, format!("{threads} threads could not be started")).with_source(e)
+        })?;
+        Ok(pool.install(work))
+    }
+
+    /// Stops the work, if it was cancelled; call it often.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Cancelled`] if it was.
+    pub fn check(&self) -> Result<()> {
+        if self.cancel.is_cancelled() {
+            return Err(Error::new(ErrorKind::Cancelled, "training was cancelled"));
+        }
+        Ok(())
+    }
+}
+
+/// A switch that tells long work to stop; clones are the same switch.
+#[derive(Clone, Debug, Default)]
+pub struct Cancel(Arc<AtomicBool>);
+
+impl Cancel {
+    /// Tells the work to stop.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was told to stop.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A fitted model: rows in, answers out.
+#[diagnostic::on_unimplemented(message = "`{Self}` is not a fitted model")]
+pub trait Model: Debug + Send + Sync + 'static {
+    /// What it takes and what it answers.
+    fn signature(&self) -> &Signature;
+
+    /// The answers for the rows of `batch`, row by row: the columns of
+    /// [`Signature::output_schema`]. Columns are found by name; others are ignored.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Schema`] or [`ErrorKind::Data`] as [`Signature::check`] does.
+    fn predict(&self, batch: &RecordBatch) -> Result<RecordBatch>;
+
+    /// The model over plain rows of numbers, if all inputs are numeric.
+    fn dense(&self) -> Option<&dyn Dense>;
+
+    /// The model over rows of cells, if its whole graph can work row by row.
+    fn row(&self) -> Option<&dyn RowModel>;
+
+    /// Writes it down.
+    ///
+    /// # Errors
+    /// If the state can't be written.
+    fn save(&self) -> Result<Artifact>;
+}
+
+/// A model over rows of `f64`, in the order of its signature; null is NaN.
+///
+/// # Errors and panics
+/// `score_row` trusts the lengths: `row` has one number an input, `scores` one a score. It does not
+/// allocate.
+pub trait Dense: Debug + Send + Sync {
+    /// Writes the scores of one row.
+    fn score_row(&self, row: &[f64], scores: &mut [f64]);
+}
+
+/// A model over rows of [`Value`]s, in the order of its signature.
+pub trait RowModel: Debug + Send + Sync {
+    /// Writes the scores of one row; equal to the batch path, and without allocations once
+    /// `scratch` has grown.
+    ///
+    /// # Errors
+    /// As [`Model::predict`].
+    fn score_row(&self, row: &[Value<'_>], scratch: &mut Scratch, scores: &mut [f64]) -> Result<()>;
+}
+
+/// Buffers that a [`RowModel`] reuses from call to call; one a thread.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    pub(crate) from: Vec<Value<'static>>,
+    pub(crate) to: Vec<Value<'static>>,
+    pub(crate) numbers: Vec<f64>,
+}
+
+impl Scratch {
+    /// A buffer for cells of another lifetime: an empty vector is collected in place, so the
+    /// allocation stays.
+    pub(crate) fn relabel<'a>(mut cells: Vec<Value<'_>>) -> Vec<Value<'a>> {
+        cells.clear();
+        cells.into_iter().map(|_| Value::Null).collect()
+    }
+}
+
+/// The scores of one row by the cheapest path the model has; `None` if it only takes batches.
+///
+/// # Errors
+/// As [`Model::predict`].
+pub fn score_row(
+    model: &dyn Model,
+    row: &[Value<'_>],
+    scratch: &mut Scratch,
+    scores: &mut [f64],
+) -> Result<Option<()>> {
+    if let Some(model) = model.row() {
+        return model.score_row(row, scratch, scores).map(Some);
+    }
+    let Some(model) = model.dense() else { return Ok(None) };
+    scratch.numbers.clear();
+    scratch.numbers.extend(row.iter().map(|value| value.to_f64()));
+    model.score_row(&scratch.numbers, scores);
+    Ok(Some(()))
+}
+
+/// The batch path of a model that is [`Dense`]: checks the batch, scores it row by row on all
+/// cores, and makes the answer.
+///
+/// # Errors
+/// As [`Model::predict`].
+pub fn predict_dense(signature: &Signature, model: &dyn Dense, batch: &RecordBatch) -> Result<RecordBatch> {
+    use rayon::prelude::*;
+    const ROWS_A_TASK: usize = 512;
+    let batch = signature.check(batch)?;
+    let (width, outputs) = (signature.inputs.len().max(1), signature.num_scores());
+    let matrix = to_matrix(&batch, &signature.input_names())?;
+    let mut scores = vec![0.0; batch.num_rows() * outputs];
+    let score = |(rows, scores): (&[f64], &mut [f64])| {
+        for (row, scores) in rows.chunks_exact(width).zip(scores.chunks_exact_mut(outputs)) {
+            model.score_row(row, scores);
+        }
+    };
+    if batch.num_rows() <= ROWS_A_TASK {
+        score((&matrix, &mut scores));
+    } else {
+        let rows = matrix.par_chunks(width * ROWS_A_TASK);
+        rows.zip(scores.par_chunks_mut(outputs * ROWS_A_TASK)).for_each(score);
+    }
+    signature.answer(scores)
+}

@@ -1,0 +1,363 @@
+use std::collections::BTreeSet;
+use std::mem::take;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Fields, Schema, SchemaRef};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value as Json, json};
+
+use crate::columns::find_column;
+use crate::{
+    Artifact, Codecs, Dense, Error, InputColumn, Load, Model, Recipe, Result, ResultExt, Role, RowModel, RowTransform,
+    Run, Scratch, Signature, Spec, Table, Trainer, Transform, Transformer, Value,
+};
+
+/// Preparation steps in a row, as one recipe.
+///
+/// Each step is fitted on what the steps before it made of the training rows. Fitting gives a
+/// [`Chain`]; [`train`](Self::train) adds a model.
+///
+/// # Example
+/// ```
+/// use mlops_core::{Pipeline, Recipe};
+///
+/// let recipe = Pipeline::new(); // .then(Impute::median(["distance"])).then(…)
+/// assert_eq!(recipe.to_spec()?.settings, serde_json::json!([]));
+/// # Ok::<(), mlops_core::Error>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct Pipeline {
+    steps: Vec<Box<dyn Transformer>>,
+}
+
+impl Pipeline {
+    pub(crate) const KIND: &'static str = "pipeline";
+
+    /// Without steps: gives its input.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a step.
+    #[must_use]
+    pub fn then(mut self, step: impl Transformer) -> Self {
+        self.steps.push(Box::new(step));
+        self
+    }
+
+    /// Ends in a model: the recipe of the whole way from raw rows to answers.
+    pub fn train(self, trainer: impl Trainer) -> Estimator {
+        Estimator { pipeline: self, trainer: Box::new(trainer) }
+    }
+
+    pub(crate) fn from_settings(settings: &Json, codecs: &Codecs) -> Result<Self> {
+        let specs = Vec::<Spec>::deserialize(settings)
+            .map_err(|e| Error::config(format!("a pipeline is a list of steps: {e}")).with_source(e))?;
+        let steps = specs.iter().map(|spec| codecs.transformer(spec)).collect::<Result<_>>()?;
+        Ok(Self { steps })
+    }
+
+    fn fit_chain(&self, data: &Table) -> Result<(Chain, Table)> {
+        let mut table = data.clone();
+        let mut steps = Vec::with_capacity(self.steps.len());
+        for (i, step) in self.steps.iter().enumerate() {
+            let place = || format!("{}: {}", i + 1, step.kind());
+            let span = tracing::debug_span!("fit", step = i + 1, kind = step.kind());
+            let _guard = span.enter();
+            let (fitted, next) = step.fit_transform(&table).map_err(|e| e.with_context("step", place()))?;
+            steps.push(fitted);
+            table = next;
+        }
+        Ok((Chain { steps }, table))
+    }
+}
+
+impl Recipe for Pipeline {
+    fn kind(&self) -> &'static str {
+        Self::KIND
+    }
+
+    fn settings(&self) -> Result<Json> {
+        let specs = self.steps.iter().map(|step| step.to_spec()).collect::<Result<Vec<_>>>()?;
+        Ok(serde_json::to_value(specs)?)
+    }
+}
+
+impl Transformer for Pipeline {
+    fn fit(&self, data: &Table) -> Result<Arc<dyn Transform>> {
+        Ok(Arc::new(self.fit_chain(data)?.0))
+    }
+
+    fn fit_transform(&self, data: &Table) -> Result<(Arc<dyn Transform>, Table)> {
+        let (chain, table) = self.fit_chain(data)?;
+        Ok((Arc::new(chain), table))
+    }
+}
+
+/// Fitted preparation steps in a row.
+#[derive(Clone, Debug, Default)]
+pub struct Chain {
+    steps: Vec<Arc<dyn Transform>>,
+}
+
+impl Chain {
+    /// The steps, in order.
+    pub fn steps(&self) -> &[Arc<dyn Transform>] {
+        &self.steps
+    }
+
+    /// Each step bound to its input, if every one can work row by row.
+    fn bind(&self, input: &Schema) -> Result<Option<Vec<Arc<dyn RowTransform>>>> {
+        let mut schema = Arc::new(input.clone());
+        let mut bound = Vec::with_capacity(self.steps.len());
+        for step in &self.steps {
+            let Some(row) = step.rows(&schema)? else { return Ok(None) };
+            bound.push(row);
+            schema = step.output_schema(&schema)?;
+        }
+        Ok(Some(bound))
+    }
+}
+
+impl Transform for Chain {
+    fn output_schema(&self, input: &Schema) -> Result<SchemaRef> {
+        let mut schema = Arc::new(input.clone());
+        for (i, step) in self.steps.iter().enumerate() {
+            schema = step.output_schema(&schema).context("step", i + 1)?;
+        }
+        Ok(schema)
+    }
+
+    fn apply(&self, mut batch: RecordBatch) -> Result<RecordBatch> {
+        for (i, step) in self.steps.iter().enumerate() {
+            batch = step.apply(batch).context("step", i + 1)?;
+        }
+        Ok(batch)
+    }
+
+    fn rows(&self, input: &Schema) -> Result<Option<Arc<dyn RowTransform>>> {
+        Ok(self.bind(input)?.map(|steps| Arc::new(RowChain { steps }) as Arc<dyn RowTransform>))
+    }
+
+    fn save(&self) -> Result<Artifact> {
+        let mut artifact = Artifact::of::<Self>(&json!({}))?;
+        for step in &self.steps {
+            artifact.parts.push(step.save()?);
+        }
+        Ok(artifact)
+    }
+}
+
+impl Load for Chain {
+    const KIND: &'static str = "pipeline";
+    const VERSION: u32 = 1;
+
+    fn load(artifact: &Artifact, codecs: &Codecs) -> Result<Self> {
+        let steps = artifact.parts.iter().map(|part| codecs.transform(part)).collect::<Result<_>>()?;
+        Ok(Self { steps })
+    }
+}
+
+/// A chain inside of another one; it allocates two rows a call, where [`PipelineModel`] reuses its
+/// scratch.
+#[derive(Debug)]
+struct RowChain {
+    steps: Vec<Arc<dyn RowTransform>>,
+}
+
+impl RowTransform for RowChain {
+    fn apply_row<'a>(&'a self, input: &[Value<'a>], output: &mut Vec<Value<'a>>) -> Result<()> {
+        output.extend_from_slice(input);
+        let mut from = Vec::with_capacity(input.len());
+        for step in &self.steps {
+            std::mem::swap(&mut from, output);
+            output.clear();
+            step.apply_row(&from, output)?;
+        }
+        Ok(())
+    }
+}
+
+/// The recipe of the whole way from raw rows to answers: preparation and model.
+///
+/// Fitting gives a [`PipelineModel`], so what was fitted is what is served.
+#[derive(Debug)]
+pub struct Estimator {
+    pipeline: Pipeline,
+    trainer: Box<dyn Trainer>,
+}
+
+impl Estimator {
+    pub(crate) const KIND: &'static str = "estimator";
+
+    pub(crate) fn from_settings(settings: &Json, codecs: &Codecs) -> Result<Self> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Settings {
+            steps: Json,
+            trainer: Spec,
+        }
+        let settings = Settings::deserialize(settings)
+            .map_err(|e| Error::config(format!("an estimator has steps and a trainer: {e}")).with_source(e))?;
+        Ok(Self {
+            pipeline: Pipeline::from_settings(&settings.steps, codecs)?,
+            trainer: codecs.trainer(&settings.trainer)?,
+        })
+    }
+}
+
+impl Recipe for Estimator {
+    fn kind(&self) -> &'static str {
+        Self::KIND
+    }
+
+    fn settings(&self) -> Result<Json> {
+        Ok(json!({ "steps": self.pipeline.settings()?, "trainer": self.trainer.to_spec()? }))
+    }
+}
+
+impl Trainer for Estimator {
+    fn fit(&self, data: &Table, run: &Run) -> Result<Arc<dyn Model>> {
+        let (chain, prepared) = self.pipeline.fit_chain(data)?;
+        run.check()?;
+        let span = tracing::debug_span!("train", kind = self.trainer.kind());
+        let model = span.in_scope(|| self.trainer.fit(&prepared, run)).context("trainer", self.trainer.kind())?;
+        let inputs = needed_inputs(data, &chain, model.signature())?;
+        let signature = Signature::new(inputs, model.signature().task.clone());
+        Ok(Arc::new(PipelineModel::new(chain, model, signature)?))
+    }
+}
+
+/// The columns of `data` that the chain and the model can't do without, in their order.
+fn needed_inputs(data: &Table, chain: &Chain, model: &Signature) -> Result<Vec<InputColumn>> {
+    let gives_inputs = |fields: &Fields| {
+        chain
+            .output_schema(&Schema::new(fields.clone()))
+            .is_ok_and(|output| model.inputs.iter().all(|input| output.field_with_name(&input.name).is_ok()))
+    };
+    let known = data.schema().fields().iter().filter(|f| data.roles().of(f.name()).is_known_before_the_event());
+    let mut needed: Vec<_> = known.cloned().collect();
+    // Columns that are no features go first: an input that could be either should be a feature.
+    let mut order: Vec<String> = needed.iter().map(|f| f.name().clone()).collect();
+    order.sort_by_key(|name| data.roles().of(name) == Role::Feature);
+    for name in order {
+        let without: Vec<_> = needed.iter().filter(|f| *f.name() != name).cloned().collect();
+        if gives_inputs(&Fields::from(without.clone())) {
+            needed = without;
+        }
+    }
+    needed.iter().map(|field| InputColumn::of(data, field)).collect()
+}
+
+/// A model with the preparation in front of it: raw rows in, answers out.
+#[derive(Debug)]
+pub struct PipelineModel {
+    chain: Chain,
+    model: Arc<dyn Model>,
+    signature: Signature,
+    /// Bound when the model is made, if every step and the model can work row by row.
+    rows: Option<BoundRows>,
+}
+
+#[derive(Debug)]
+struct BoundRows {
+    steps: Vec<Arc<dyn RowTransform>>,
+    /// Where the inputs of the model stand in the output of the last step.
+    inputs: Vec<usize>,
+}
+
+impl PipelineModel {
+    fn new(chain: Chain, model: Arc<dyn Model>, signature: Signature) -> Result<Self> {
+        let input = signature.input_schema();
+        let output = chain.output_schema(&input)?;
+        let inputs = model.signature().inputs.iter().map(|input| find_column(&output, &input.name));
+        let inputs = inputs.collect::<Result<Vec<_>>>()?;
+        let steps = if model.dense().is_some() { chain.bind(&input)? } else { None };
+        let rows = steps.map(|steps| BoundRows { steps, inputs });
+        Ok(Self { chain, model, signature, rows })
+    }
+
+    /// The preparation.
+    pub fn chain(&self) -> &Chain {
+        &self.chain
+    }
+
+    /// The model behind the preparation.
+    pub fn model(&self) -> &Arc<dyn Model> {
+        &self.model
+    }
+}
+
+impl Model for PipelineModel {
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn predict(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        self.model.predict(&self.chain.apply(self.signature.check(batch)?)?)
+    }
+
+    fn dense(&self) -> Option<&dyn Dense> {
+        if self.chain.steps.is_empty() { self.model.dense() } else { None }
+    }
+
+    fn row(&self) -> Option<&dyn RowModel> {
+        self.rows.is_some().then_some(self as _)
+    }
+
+    fn save(&self) -> Result<Artifact> {
+        let parts = [self.chain.save()?, self.model.save()?];
+        let artifact = Artifact::of::<Self>(&State { signature: self.signature.clone() })?;
+        Ok(parts.into_iter().fold(artifact, Artifact::with_part))
+    }
+}
+
+impl RowModel for PipelineModel {
+    fn score_row(&self, row: &[Value<'_>], scratch: &mut Scratch, scores: &mut [f64]) -> Result<()> {
+        let (Some(rows), Some(model)) = (&self.rows, self.model.dense()) else {
+            return Err(Error::unsupported("this model takes batches only"));
+        };
+        let mut from = Scratch::relabel(take(&mut scratch.from));
+        let mut to = Scratch::relabel(take(&mut scratch.to));
+        from.extend_from_slice(row);
+        for step in &rows.steps {
+            to.clear();
+            step.apply_row(&from, &mut to)?;
+            std::mem::swap(&mut from, &mut to);
+        }
+        scratch.numbers.clear();
+        scratch.numbers.extend(rows.inputs.iter().map(|i| from[*i].to_f64()));
+        scratch.from = Scratch::relabel(from);
+        scratch.to = Scratch::relabel(to);
+        model.score_row(&scratch.numbers, scores);
+        Ok(())
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct State {
+    signature: Signature,
+}
+
+impl Load for PipelineModel {
+    const KIND: &'static str = "pipeline_model";
+    const VERSION: u32 = 1;
+
+    fn load(artifact: &Artifact, codecs: &Codecs) -> Result<Self> {
+        let [chain, model] = artifact.parts.as_slice() else {
+            return Err(Error::corrupt(format!("a pipeline model has 2 parts, not {}", artifact.parts.len())));
+        };
+        let model = codecs.model(model)?;
+        let State { signature } = artifact.state()?;
+        if signature.task != model.signature().task {
+            return Err(Error::corrupt("the model answers another task than the pipeline around it"));
+        }
+        let names: BTreeSet<&str> = signature.input_names().into_iter().collect();
+        if names.len() != signature.inputs.len() {
+            return Err(Error::corrupt("two inputs of the pipeline have the same name"));
+        }
+        Self::new(Chain::load(chain, codecs)?, model, signature)
+    }
+}

@@ -1,0 +1,170 @@
+//! The hierarchy of compactors inside [`Kll`](super::Kll).
+
+use super::mix;
+
+/// The least capacity of a compactor: smaller ones save nothing and cost time and accuracy.
+const LEAST: usize = 16;
+
+/// More levels than 2^64 values can fill.
+pub(super) const MOST_LEVELS: usize = 62;
+
+/// Levels of values in which every value of level `h` stands for 2^h of the input.
+///
+/// Level 0 takes the input in any order; the others are sorted. When all of them together are full, the lowest level that
+/// exceeds its own share is sorted and every second value of it moves up (lazy compaction, Ivkin et al. 2019). Capacities fall by
+/// 2/3 from the top down to [`LEAST`].
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Compactors {
+    pub(super) k: usize,
+    pub(super) seed: u64,
+    /// Bit `h` is the last coin of level `h`.
+    pub(super) coins: u64,
+    /// Bit `h` tells that the next compaction of level `h` takes the complement of its last coin.
+    pub(super) owed: u64,
+    pub(super) levels: Vec<Vec<f64>>,
+    room: usize,
+}
+
+impl Compactors {
+    /// Takes over levels, of which all but the first are sorted, and makes room in them.
+    pub(super) fn new(k: usize, seed: u64, levels: Vec<Vec<f64>>, count: u64) -> Self {
+        let mut compactors = Self { k, seed, coins: 0, owed: 0, levels, room: 0 };
+        compactors.compress(count);
+        compactors
+    }
+
+    /// Takes over stored state as it was, if it has room.
+    pub(super) fn restore(k: usize, seed: u64, coins: u64, owed: u64, levels: Vec<Vec<f64>>) -> Option<Self> {
+        let stored = levels.iter().map(Vec::len).sum();
+        let room = capacity(k, levels.len()).checked_sub(stored).filter(|room| *room > 0)?;
+        Some(Self { k, seed, coins, owed, levels, room })
+    }
+
+    /// How many values can be pushed before a compaction; at least 1.
+    pub(super) fn room(&self) -> usize {
+        self.room
+    }
+
+    /// Takes in at most [`room`](Self::room) values; `count` is the length of the input with them.
+    pub(super) fn push(&mut self, values: impl Iterator<Item = f64>, count: u64) {
+        let before = self.levels[0].len();
+        self.levels[0].extend(values);
+        self.room = self.room.saturating_sub(self.levels[0].len() - before);
+        if self.room == 0 {
+            self.compress(count);
+        }
+    }
+
+    /// Takes in the levels of another hierarchy; `count` is the length of both inputs.
+    pub(super) fn merge(&mut self, other: &[Vec<f64>], count: u64) {
+        while self.levels.len() < other.len() {
+            self.levels.push(Vec::new());
+        }
+        for (h, (mine, theirs)) in self.levels.iter_mut().zip(other).enumerate() {
+            mine.extend_from_slice(theirs);
+            if h > 0 {
+                mine.sort_by(f64::total_cmp);
+            }
+        }
+        self.compress(count);
+    }
+
+    /// The distinct values held, ascending, and how much of the input each stands for.
+    pub(super) fn weighted_values(&self) -> Vec<(f64, u64)> {
+        let mut pairs = self.pairs().collect::<Vec<_>>();
+        pairs.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+        pairs.dedup_by(|next, kept| {
+            let same = next.0 == kept.0;
+            kept.1 = if same { kept.1.saturating_add(next.1) } else { kept.1 };
+            same
+        });
+        pairs
+    }
+
+    /// Every value held, in no order, and its weight.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (f64, u64)> {
+        let levels = self.levels.iter().zip(0u32..);
+        levels.flat_map(|(level, h)| level.iter().map(move |&x| (x, 1u64.checked_shl(h).unwrap_or(u64::MAX))))
+    }
+
+    fn compress(&mut self, count: u64) {
+        loop {
+            let stored: usize = self.levels.iter().map(Vec::len).sum();
+            let room = capacity(self.k, self.levels.len()).saturating_sub(stored);
+            if room > 0 {
+                self.room = room;
+                return;
+            }
+            let shares = shares(self.k).take(self.levels.len()).collect::<Vec<_>>();
+            let full = self.levels.iter().zip(shares.iter().rev()).position(|(level, share)| level.len() >= *share);
+            // Were every level below its share, their sum would be below the capacity, which is the sum of the shares.
+            self.compact(full.unwrap_or(0), count);
+        }
+    }
+
+    fn compact(&mut self, h: usize, count: u64) {
+        if h + 1 == self.levels.len() {
+            self.levels.push(Vec::new());
+        }
+        if h == 0 {
+            self.levels[0].sort_unstable_by(f64::total_cmp);
+        }
+        // Of an odd number the least value stays behind, at its present weight.
+        let odd = self.levels[h].len() % 2;
+        let offset = usize::from(self.flip(h, count));
+        let promoted = self.levels[h][odd..].iter().copied().skip(offset).step_by(2).collect::<Vec<_>>();
+        self.levels[h].truncate(odd);
+        self.levels[h + 1].extend(promoted);
+        self.levels[h + 1].sort_by(f64::total_cmp);
+    }
+
+    /// A coin that is fair and independent between compactions, except that every second one of a level is the complement of the
+    /// one before: errors of two successive compactions then tend to cancel (Ivkin et al. 2019, section 3).
+    ///
+    /// It is a hash of what is compacted, so that partitions with the same seed and sizes still err independently, and of the length
+    /// of the input, so that a repeating input doesn't repeat its errors.
+    fn flip(&mut self, h: usize, count: u64) -> bool {
+        let bit = 1u64 << (h & 63);
+        if self.owed & bit == 0 {
+            let start = mix(self.seed ^ mix(count ^ (h as u64) << 56));
+            let hash = self.levels[h].iter().fold(start, |hash, x| (hash.rotate_left(5) ^ x.to_bits()).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            self.coins = if mix(hash) & 1 == 1 { self.coins | bit } else { self.coins & !bit };
+        } else {
+            self.coins ^= bit;
+        }
+        self.owed ^= bit;
+        self.coins & bit != 0
+    }
+}
+
+/// Counts a value, which isn't NaN nor -0, in a sorted table.
+pub(super) fn tally(table: &mut Vec<(f64, u64)>, x: f64, count: u64) {
+    match table.binary_search_by(|entry| entry.0.total_cmp(&x)) {
+        Ok(i) => table[i].1 = table[i].1.saturating_add(count),
+        Err(i) => table.insert(i, (x, count)),
+    }
+}
+
+/// The levels that stand for a sorted table without error: each count in binary, except that what exceeds the weight which the top
+/// level would have for an input of length `total` becomes several values there.
+pub(super) fn spread(table: &[(f64, u64)], total: u64, k: usize) -> Vec<Vec<f64>> {
+    let top = (total / k as u64).max(1).ilog2() as usize;
+    let mut levels = vec![Vec::new(); top + 1];
+    for &(x, count) in table {
+        for (h, level) in levels[..top].iter_mut().enumerate() {
+            level.extend((count >> h & 1 == 1).then_some(x));
+        }
+        levels[top].extend(std::iter::repeat_n(x, (count >> top) as usize));
+    }
+    levels
+}
+
+/// The number of values that `levels` compactors hold together.
+fn capacity(k: usize, levels: usize) -> usize {
+    shares(k).take(levels).sum()
+}
+
+/// The capacities of the compactors from the top down: k, 2k/3, 4k/9, … but at least [`LEAST`].
+fn shares(k: usize) -> impl Iterator<Item = usize> {
+    std::iter::successors(Some(k), |share| Some((2 * share).div_ceil(3))).map(move |share| share.max(LEAST.min(k)))
+}

@@ -1,0 +1,393 @@
+//! Frequent values.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::{Deserialize, Serialize};
+
+use super::{SketchError, ensure};
+
+const MOST: usize = 1 << 24;
+
+/// The most frequent strings of a column and how often each occurred, in bounded memory.
+///
+/// While there are at most *capacity* distinct strings, every count is exact and the sketch is equal for any order, batching and merging.
+/// Beyond that it is the Misra-Gries summary in the mergeable form of Agarwal, Cormode, Huang, Phillips, Wei and Yi, "Mergeable
+/// Summaries" (PODS 2012): when full, the lesser half is forgotten and the greatest count among the forgotten becomes the [`floor`](Self::floor). Each entry also
+/// remembers the floor it started from, as in the Space-Saving algorithm (Metwally, Agrawal and El Abbadi 2005), so a string that
+/// never fell out has an exact count.
+///
+/// # Accuracy
+///
+/// The true count of a listed string is between `count - error` and `count`; that of any other is at most the floor, which is at
+/// most `2 · total / capacity`, for any input and tree of merges.
+///
+/// # Cost
+///
+/// A hash lookup a string, and no allocation for one that is listed. *Capacity* strings are held, each as long as it is: cut long texts first.
+///
+/// ```
+/// use mlops_core::sketch::TopK;
+///
+/// let mut zones = TopK::new(100)?;
+/// for zone in ["north", "south", "north", "centre"] {
+///     zones.update(zone);
+/// }
+/// let top = zones.top(1);
+/// assert_eq!((top[0].value.as_str(), top[0].count, top[0].error), ("north", 2, 0));
+/// # Ok::<(), mlops_core::sketch::SketchError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Stored", into = "Stored")]
+pub struct TopK {
+    capacity: usize,
+    total: u64,
+    floor: u64,
+    entries: HashMap<String, Entry>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Entry {
+    count: u64,
+    error: u64,
+}
+
+/// A frequent value as [`TopK`] knows it: it occurred at least `count - error` and at most `count` times.
+///
+/// ```
+/// use mlops_core::sketch::{Hit, TopK};
+///
+/// let mut sketch = TopK::default();
+/// sketch.update("a");
+/// let Hit { value, count, error } = sketch.top(1).remove(0);
+/// assert_eq!((value.as_str(), count, error), ("a", 1, 0));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hit {
+    /// The string.
+    pub value: String,
+    /// The most often it can have occurred.
+    pub count: u64,
+    /// How much less often it may have occurred; 0 if the count is exact.
+    pub error: u64,
+}
+
+impl Default for TopK {
+    /// An empty sketch of capacity 1024: the error is at most 0.2 % of the length.
+    fn default() -> Self {
+        Self { capacity: 1024, total: 0, floor: 0, entries: HashMap::new() }
+    }
+}
+
+impl TopK {
+    /// An empty sketch that holds at most `capacity` strings, from 2 to 2^24.
+    ///
+    /// # Errors
+    ///
+    /// [`SketchError::Capacity`] for any other capacity.
+    ///
+    /// ```
+    /// # use mlops_core::sketch::TopK;
+    /// assert!(TopK::new(64).is_ok());
+    /// assert!(TopK::new(0).is_err());
+    /// ```
+    pub fn new(capacity: usize) -> Result<Self, SketchError> {
+        if (2..=MOST).contains(&capacity) {
+            Ok(Self { capacity, ..Self::default() })
+        } else {
+            Err(SketchError::Capacity { sketch: "TopK", given: capacity, min: 2, max: MOST })
+        }
+    }
+
+    /// Counts one occurrence.
+    ///
+    /// ```
+    /// # use mlops_core::sketch::TopK;
+    /// let mut sketch = TopK::default();
+    /// sketch.update("a");
+    /// assert_eq!(sketch.count("a"), 1);
+    /// ```
+    pub fn update(&mut self, value: &str) {
+        self.add(value, 1);
+    }
+
+    /// Counts `times` occurrences, as for the values of a dictionary-encoded batch.
+    ///
+    /// ```
+    /// # use mlops_core::sketch::TopK;
+    /// let mut sketch = TopK::default();
+    /// sketch.add("a", 41);
+    /// sketch.add("a", 1);
+    /// assert_eq!((sketch.count("a"), sketch.total()), (42, 42));
+    /// ```
+    pub fn add(&mut self, value: &str, times: u64) {
+        if times == 0 {
+            return;
+        }
+        self.total = self.total.saturating_add(times);
+        if let Some(entry) = self.entries.get_mut(value) {
+            entry.count = entry.count.saturating_add(times);
+        } else {
+            let entry = Entry { count: self.floor.saturating_add(times), error: self.floor };
+            self.entries.insert(value.to_owned(), entry);
+            self.forget();
+        }
+    }
+
+    /// Takes in all that another sketch has seen. Of two different capacities the smaller one stays.
+    ///
+    /// ```
+    /// # use mlops_core::sketch::TopK;
+    /// let (mut left, mut right) = (TopK::default(), TopK::default());
+    /// left.add("a", 2);
+    /// right.add("a", 3);
+    /// left.merge(&right);
+    /// assert_eq!(left.count("a"), 5);
+    /// ```
+    pub fn merge(&mut self, other: &Self) {
+        for (value, entry) in &mut self.entries {
+            let theirs = other.entries.get(value).copied().unwrap_or(Entry { count: other.floor, error: other.floor });
+            entry.absorb(theirs);
+        }
+        for (value, theirs) in &other.entries {
+            if !self.entries.contains_key(value) {
+                let mut entry = Entry { count: self.floor, error: self.floor };
+                entry.absorb(*theirs);
+                self.entries.insert(value.clone(), entry);
+            }
+        }
+        self.capacity = self.capacity.min(other.capacity);
+        self.total = self.total.saturating_add(other.total);
+        self.floor = self.floor.saturating_add(other.floor);
+        self.forget();
+    }
+
+    /// The `k` most frequent strings, by descending count and then by the string; fewer if fewer are listed.
+    ///
+    /// ```
+    /// # use mlops_core::sketch::TopK;
+    /// let mut sketch = TopK::default();
+    /// ["b", "a", "c", "c"].into_iter().for_each(|value| sketch.update(value));
+    /// let order: Vec<String> = sketch.top(10).into_iter().map(|hit| hit.value).collect();
+    /// assert_eq!(order, ["c", "a", "b"]);
+    /// ```
+    pub fn top(&self, k: usize) -> Vec<Hit> {
+        let mut entries = self.entries.iter().collect::<Vec<_>>();
+        entries.sort_unstable_by(|(a, x), (b, y)| y.count.cmp(&x.count).then_with(|| a.cmp(b)));
+        let hit = |(value, entry): (&String, &Entry)| Hit { value: value.clone(), count: entry.count, error: entry.error };
+        entries.into_iter().take(k).map(hit).collect()
+    }
+
+    /// The most often that a string can have occurred: exact if [`is_exact`](Self::is_exact).
+    ///
+    /// ```
+    /// # use mlops_core::sketch::TopK;
+    /// assert_eq!(TopK::default().count("never seen"), 0);
+    /// ```
+    pub fn count(&self, value: &str) -> u64 {
+        self.entries.get(value).map_or(self.floor, |entry| entry.count)
+    }
+
+    /// The number of occurrences of all strings.
+    ///
+    /// ```
+    /// # use mlops_core::sketch::TopK;
+    /// assert_eq!(TopK::default().total(), 0);
+    /// ```
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// The number of strings listed: of distinct strings, if [`is_exact`](Self::is_exact).
+    ///
+    /// ```
+    /// # use mlops_core::sketch::TopK;
+    /// assert_eq!(TopK::default().len(), 0);
+    /// ```
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether no string is listed.
+    ///
+    /// ```
+    /// # use mlops_core::sketch::TopK;
+    /// assert!(TopK::default().is_empty());
+    /// ```
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The most often that a string can have occurred which isn't listed; 0 if [`is_exact`](Self::is_exact).
+    ///
+    /// ```
+    /// # use mlops_core::sketch::TopK;
+    /// let mut sketch = TopK::new(4)?;
+    /// (0..100).for_each(|i| sketch.update(&i.to_string()));
+    /// assert!((1..=50).contains(&sketch.floor()));
+    /// # Ok::<(), mlops_core::sketch::SketchError>(())
+    /// ```
+    pub fn floor(&self) -> u64 {
+        self.floor
+    }
+
+    /// Whether every string is listed with its exact count: whether there were at most *capacity* distinct ones.
+    ///
+    /// ```
+    /// # use mlops_core::sketch::TopK;
+    /// let mut sketch = TopK::new(2)?;
+    /// ["a", "b", "a", "b"].into_iter().for_each(|value| sketch.update(value));
+    /// assert!(sketch.is_exact());
+    /// sketch.update("c");
+    /// assert!(!sketch.is_exact());
+    /// # Ok::<(), mlops_core::sketch::SketchError>(())
+    /// ```
+    pub fn is_exact(&self) -> bool {
+        self.floor == 0
+    }
+
+    /// If there are more strings than the capacity, keeps at most half of it, those with the greatest counts.
+    ///
+    /// With `c = count - floor` this is the subtraction of the (half + 1)th greatest `c` from all, which takes away at least (half + 1)
+    /// times what the floor gains; hence the bound on the floor (Agarwal et al. 2012, theorem 1).
+    fn forget(&mut self) {
+        if self.entries.len() <= self.capacity {
+            return;
+        }
+        let mut counts = self.entries.values().map(|entry| entry.count).collect::<Vec<_>>();
+        let (_, &mut floor, _) = counts.select_nth_unstable_by(self.capacity / 2, |a, b| b.cmp(a));
+        self.floor = self.floor.max(floor);
+        self.entries.retain(|_, entry| entry.count > floor);
+    }
+}
+
+impl Entry {
+    fn absorb(&mut self, other: Self) {
+        self.count = self.count.saturating_add(other.count);
+        self.error = self.error.saturating_add(other.error);
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename = "TopK", deny_unknown_fields)]
+struct Stored {
+    capacity: usize,
+    total: u64,
+    floor: u64,
+    entries: BTreeMap<String, (u64, u64)>,
+}
+
+impl From<TopK> for Stored {
+    fn from(sketch: TopK) -> Self {
+        let TopK { capacity, total, floor, entries } = sketch;
+        let entries = entries.into_iter().map(|(value, Entry { count, error })| (value, (count, error))).collect();
+        Self { capacity, total, floor, entries }
+    }
+}
+
+impl TryFrom<Stored> for TopK {
+    type Error = SketchError;
+
+    fn try_from(stored: Stored) -> Result<Self, SketchError> {
+        let check = |holds, problem| ensure(holds, "TopK", problem);
+        let Stored { capacity, total, floor, entries } = stored;
+        let empty = Self::new(capacity)?;
+        check(entries.len() <= capacity, "it lists more strings than its capacity")?;
+        check(entries.values().all(|&(count, error)| error <= floor && count > floor && count <= total), "a count or an error is impossible")?;
+        let certain = entries.values().try_fold(0u64, |sum, &(count, error)| sum.checked_add(count - error));
+        check(certain.is_some_and(|sum| sum <= total && (floor > 0 || sum == total)), "its counts don't add up to its total")?;
+        check(floor <= total, "its floor is above its total")?;
+        let entries = entries.into_iter().map(|(value, (count, error))| (value, Entry { count, error })).collect();
+        Ok(Self { total, floor, entries, ..empty })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::testing::Stream;
+    use super::*;
+
+    fn sketch_of(capacity: usize, values: &[u64]) -> TopK {
+        let mut sketch = TopK::new(capacity).unwrap();
+        values.iter().for_each(|value| sketch.update(&value.to_string()));
+        sketch
+    }
+
+    fn json(sketch: &TopK) -> String {
+        serde_json::to_string(sketch).unwrap()
+    }
+
+    /// Checks every promise about a sketch of these values.
+    fn check(sketch: &TopK, values: &[u64]) -> Result<(), TestCaseError> {
+        let mut truth = BTreeMap::<String, u64>::new();
+        values.iter().for_each(|value| *truth.entry(value.to_string()).or_default() += 1);
+        let hits = sketch.top(usize::MAX);
+        prop_assert!(hits.len() <= sketch.capacity);
+        for Hit { value, count, error } in &hits {
+            let exact = truth[value];
+            prop_assert!(count - error <= exact && exact <= *count, "{value}: {exact} in {count} - {error}");
+        }
+        for (value, exact) in &truth {
+            prop_assert!(*exact <= sketch.count(value));
+        }
+        let half = sketch.capacity as u64 / 2;
+        prop_assert!(sketch.floor() * (half + 1) <= values.len() as u64);
+        prop_assert_eq!(sketch.is_exact(), truth.len() <= sketch.capacity);
+        prop_assert_eq!(sketch.total(), values.len() as u64);
+        Ok(())
+    }
+
+    proptest! {
+        #[test]
+        fn promises_hold_for_streams_and_merges(
+            values in prop::collection::vec(prop_oneof![3 => 0u64..6, 1 => 0u64..60], 0..300), capacity in 2usize..30, cut in 1usize..100,
+        ) {
+            let whole = sketch_of(capacity, &values);
+            check(&whole, &values)?;
+            let merged = values.chunks(cut).map(|piece| sketch_of(capacity, piece)).reduce(|mut a, b| { a.merge(&b); a });
+            let merged = merged.unwrap_or_else(|| sketch_of(capacity, &[]));
+            check(&merged, &values)?;
+            if whole.is_exact() {
+                prop_assert_eq!(json(&merged), json(&whole));
+            }
+            prop_assert_eq!(&serde_json::from_str::<TopK>(&json(&merged)).unwrap(), &merged);
+        }
+
+        #[test]
+        fn exact_sketches_are_equal_in_any_order(values in prop::collection::vec(0u64..20, 0..200), seed: u64) {
+            let mut shuffled = values.clone();
+            Stream(seed).shuffle(&mut shuffled);
+            prop_assert_eq!(json(&sketch_of(20, &values)), json(&sketch_of(20, &shuffled)));
+        }
+
+        #[test]
+        fn hostile_state_is_refused_or_harmless(
+            capacity in prop_oneof![0usize..6, any::<usize>()],
+            total in prop_oneof![0u64..20, any::<u64>()],
+            floor in prop_oneof![0u64..6, any::<u64>()],
+            entries in prop::collection::btree_map("[a-d]", (prop_oneof![0u64..9, any::<u64>()], 0u64..5), 0..5),
+        ) {
+            if let Ok(mut sketch) = TopK::try_from(Stored { capacity, total, floor, entries }) {
+                (0..66).for_each(|_| sketch.merge(&sketch.clone()));
+                (0..9).for_each(|i| sketch.add(&i.to_string(), u64::MAX));
+                prop_assert!(sketch.top(3).len() <= 3);
+            }
+        }
+    }
+
+    #[test]
+    fn heavy_hitters_of_a_skewed_stream_are_exact() {
+        let mut stream = Stream(5);
+        // Zipf-like: value v with chance about 1 / v².
+        let values: Vec<u64> = (0..200_000).map(|_| (1.0 / (1.0 - stream.uniform())) as u64).collect();
+        let sketch = sketch_of(256, &values);
+        check(&sketch, &values).unwrap();
+        assert!(!sketch.is_exact());
+        let top = sketch.top(10);
+        for (hit, expected) in top.iter().zip(1..) {
+            let exact = values.iter().filter(|value| **value == expected).count() as u64;
+            assert_eq!((hit.value.as_str(), hit.count, hit.error), (expected.to_string().as_str(), exact, 0));
+        }
+    }
+}

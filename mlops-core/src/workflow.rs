@@ -1,0 +1,424 @@
+use std::any::Any;
+use std::fmt;
+use std::marker::PhantomData;
+use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::FutureExt;
+use futures::channel::oneshot;
+use futures::future::BoxFuture;
+use futures::stream::{FuturesUnordered, StreamExt};
+
+use crate::{Error, ErrorKind, Result};
+
+type Shared = Arc<dyn Any + Send + Sync>;
+type Work = Arc<dyn Fn(&[Shared]) -> BoxFuture<'static, Result<Shared>> + Send + Sync>;
+
+/// The output of a step: a token that later steps name to get the value. Because a step can only
+/// name steps that exist already, a cycle can't be written down; because the token carries the
+/// type, a wrong connection does not compile.
+pub struct Out<T> {
+    step: usize,
+    marker: PhantomData<fn() -> T>,
+}
+
+impl<T> Clone for Out<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Out<T> {}
+
+impl<T> fmt::Debug for Out<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Out({})", self.step)
+    }
+}
+
+/// What a step waits for: `()`, one [`Out`] or a tuple of up to six.
+pub trait Deps {
+    /// What the step gets: `()`, an [`Arc`] of the value, or a tuple of them.
+    type In;
+
+    /// The steps that must be done before.
+    fn steps(&self) -> Vec<usize>;
+
+    /// The values of those steps, in the same order.
+    #[doc(hidden)]
+    fn take(values: &[Arc<dyn Any + Send + Sync>]) -> Option<Self::In>;
+}
+
+impl Deps for () {
+    type In = ();
+
+    fn steps(&self) -> Vec<usize> {
+        Vec::new()
+    }
+
+    fn take(_: &[Shared]) -> Option<()> {
+        Some(())
+    }
+}
+
+impl<T: Send + Sync + 'static> Deps for Out<T> {
+    type In = Arc<T>;
+
+    fn steps(&self) -> Vec<usize> {
+        vec![self.step]
+    }
+
+    fn take(values: &[Shared]) -> Option<Arc<T>> {
+        Arc::clone(values.first()?).downcast().ok()
+    }
+}
+
+macro_rules! tuple_deps {
+    ($($name:ident $index:tt),+) => {
+        impl<$($name: Send + Sync + 'static),+> Deps for ($(Out<$name>,)+) {
+            type In = ($(Arc<$name>,)+);
+
+            fn steps(&self) -> Vec<usize> {
+                vec![$(self.$index.step),+]
+            }
+
+            fn take(values: &[Shared]) -> Option<Self::In> {
+                Some(($(Arc::clone(values.get($index)?).downcast::<$name>().ok()?,)+))
+            }
+        }
+    };
+}
+tuple_deps!(A 0, B 1);
+tuple_deps!(A 0, B 1, C 2);
+tuple_deps!(A 0, B 1, C 2, D 3);
+tuple_deps!(A 0, B 1, C 2, D 3, E 4);
+tuple_deps!(A 0, B 1, C 2, D 3, E 4, F 5);
+
+/// Steps with typed connections, run in order of what they need, side by side where they can.
+///
+/// A step starts as soon as the steps it names are done. [`step`](Self::step) is for computation
+/// and runs on a thread of its own; [`step_async`](Self::step_async) is for I/O and runs inside of
+/// [`run`](Self::run), on the caller's async runtime.
+///
+/// # Example
+/// ```
+/// use mlops_core::Workflow;
+///
+/// # futures::executor::block_on(async {
+/// let mut flow = Workflow::new("numbers");
+/// let raw = flow.step("read", (), |()| Ok(vec![1.0, 2.0, 3.0])).out();
+/// let mean = flow.step("mean", raw, |raw| Ok(raw.iter().sum::<f64>() / 3.0)).out();
+/// let centred = flow
+///     .step("centre", (raw, mean), |(raw, mean)| Ok(raw.iter().map(|x| x - *mean).collect::<Vec<_>>()))
+///     .retries(2)
+///     .out();
+/// assert_eq!(*flow.run(centred).await?, [-1.0, 0.0, 1.0]);
+/// # Ok::<(), mlops_core::Error>(()) }).unwrap();
+/// ```
+pub struct Workflow {
+    name: String,
+    steps: Vec<Step>,
+    threads: NonZeroUsize,
+}
+
+struct Step {
+    name: String,
+    needs: Vec<usize>,
+    work: Work,
+    computes: bool,
+    retries: u32,
+    pause: Duration,
+}
+
+impl fmt::Debug for Workflow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let steps = self.steps.iter().map(|step| (&step.name, step.needs.iter().map(|i| &self.steps[*i].name)));
+        let steps = steps.map(|(name, needs)| (name, needs.collect::<Vec<_>>()));
+        f.debug_struct("Workflow").field("name", &self.name).field("steps", &steps.collect::<Vec<_>>()).finish()
+    }
+}
+
+/// A step that was just added: its options, and its output.
+#[derive(Debug)]
+pub struct StepRef<'w, T> {
+    workflow: &'w mut Workflow,
+    out: Out<T>,
+}
+
+impl<T> StepRef<'_, T> {
+    /// Tries again up to `retries` times after an error that [is retryable](Error::is_retryable).
+    #[must_use]
+    pub fn retries(self, retries: u32) -> Self {
+        self.workflow.steps[self.out.step].retries = retries;
+        self
+    }
+
+    /// Waits so long before the first retry, and twice as long before each further one; 100 ms if
+    /// not said.
+    #[must_use]
+    pub fn pause(self, pause: Duration) -> Self {
+        self.workflow.steps[self.out.step].pause = pause;
+        self
+    }
+
+    /// The output, to be named by later steps.
+    pub fn out(self) -> Out<T> {
+        self.out
+    }
+}
+
+impl Workflow {
+    /// Without steps.
+    pub fn new(name: impl Into<String>) -> Self {
+        let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        Self { name: name.into(), steps: Vec::new(), threads }
+    }
+
+    /// Computes at most so many steps at a time; as many as there are cores if not said.
+    #[must_use]
+    pub fn with_threads(mut self, threads: NonZeroUsize) -> Self {
+        self.threads = threads;
+        self
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "tokens are copied, and `(a, b)` reads better than `&(a, b)`")]
+    /// Adds a step that computes. It runs on a thread of its own; a panic becomes an error.
+    pub fn step<D: Deps + 'static, T: Send + Sync + 'static>(
+        &mut self,
+        name: impl Into<String>,
+        needs: D,
+        work: impl Fn(D::In) -> Result<T> + Send + Sync + 'static,
+    ) -> StepRef<'_, T> {
+        let work = Arc::new(work);
+        let run: Work = Arc::new(move |values: &[Shared]| {
+            let (work, values) = (Arc::clone(&work), values.to_vec());
+            let compute = move || -> Result<Shared> {
+                let input = D::take(&values).ok_or_else(foreign_token)?;
+                Ok(Arc::new(work(input)?))
+            };
+            on_a_thread(compute).boxed()
+        });
+        self.add(name.into(), needs.steps(), run, true)
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "tokens are copied, and `(a, b)` reads better than `&(a, b)`")]
+    /// Adds a step that waits for I/O. It runs inside of [`run`](Self::run).
+    pub fn step_async<D, T, F>(
+        &mut self,
+        name: impl Into<String>,
+        needs: D,
+        work: impl Fn(D::In) -> F + Send + Sync + 'static,
+    ) -> StepRef<'_, T>
+    where
+        D: Deps + 'static,
+        T: Send + Sync + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
+    {
+        let run: Work = Arc::new(move |values: &[Shared]| match D::take(values) {
+            Some(input) => work(input).map(|value| Ok(Arc::new(value?) as Shared)).boxed(),
+            None => futures::future::ready(Err(foreign_token())).boxed(),
+        });
+        self.add(name.into(), needs.steps(), run, false)
+    }
+
+    /// Adds a step that does the same for every element, on all cores, and keeps their order.
+    pub fn map<A, T>(
+        &mut self,
+        name: impl Into<String>,
+        over: Out<Vec<A>>,
+        work: impl Fn(&A) -> Result<T> + Send + Sync + 'static,
+    ) -> StepRef<'_, Vec<T>>
+    where
+        A: Send + Sync + 'static,
+        T: Send + Sync + 'static,
+    {
+        use rayon::prelude::*;
+        self.step(name, over, move |items| items.par_iter().map(&work).collect())
+    }
+
+    fn add<T>(&mut self, name: String, needs: Vec<usize>, work: Work, computes: bool) -> StepRef<'_, T> {
+        let out = Out { step: self.steps.len(), marker: PhantomData };
+        self.steps.push(Step { name, needs, work, computes, retries: 0, pause: Duration::from_millis(100) });
+        StepRef { workflow: self, out }
+    }
+
+    /// Runs what `out` needs, and gives its value.
+    ///
+    /// After the first error no further step starts; computations that have begun go on in their
+    /// threads, and their results are dropped. So it is when the future is dropped.
+    ///
+    /// # Errors
+    /// The first error of a step that has no retries left, with the names of the step and of the
+    /// workflow; [`ErrorKind::Config`] for a token of another workflow.
+    pub async fn run<T: Send + Sync + 'static>(&self, out: Out<T>) -> Result<Arc<T>> {
+        let wanted = self.ancestors(out.step)?;
+        let mut values: Vec<Option<Shared>> = vec![None; self.steps.len()];
+        let mut started = vec![false; self.steps.len()];
+        let mut computing = 0;
+        let mut running = FuturesUnordered::new();
+        while values[out.step].is_none() {
+            for (i, step) in self.steps.iter().enumerate().filter(|(i, _)| wanted[*i]) {
+                let ready = !started[i] && step.needs.iter().all(|need| values[*need].is_some());
+                if ready && (!step.computes || computing < self.threads.get()) {
+                    started[i] = true;
+                    computing += usize::from(step.computes);
+                    let inputs = step.needs.iter().filter_map(|need| values[*need].clone()).collect();
+                    running.push(self.attempt(step, inputs).map(move |result| (i, result)));
+                }
+            }
+            let Some((i, result)) = running.next().await else {
+                return Err(Error::internal("no step is running, and none can start"));
+            };
+            computing -= usize::from(self.steps[i].computes);
+            values[i] = Some(
+                result.map_err(|e| e.with_context("step", &self.steps[i].name).with_context("workflow", &self.name))?,
+            );
+        }
+        let value = values[out.step].take().and_then(|value| value.downcast().ok());
+        value.ok_or_else(foreign_token)
+    }
+
+    async fn attempt(&self, step: &Step, inputs: Vec<Shared>) -> Result<Shared> {
+        let mut pause = step.pause;
+        let mut tried = 0;
+        let start = Instant::now();
+        tracing::info!(target: "mlops::workflow", workflow = self.name, step = step.name, "started");
+        loop {
+            match (step.work)(&inputs).await {
+                Ok(value) => {
+                    let seconds = start.elapsed().as_secs_f64();
+                    tracing::info!(target: "mlops::workflow", workflow = self.name, step = step.name, seconds, "done");
+                    return Ok(value);
+                }
+                Err(error) if error.is_retryable() && tried < step.retries => {
+                    tried += 1;
+                    tracing::warn!(target: "mlops::workflow", workflow = self.name, step = step.name, %error, tried, "retrying");
+                    sleep(pause).await;
+                    pause = pause.saturating_mul(2);
+                }
+                Err(error) => {
+                    tracing::error!(target: "mlops::workflow", workflow = self.name, step = step.name, %error, "failed");
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    fn ancestors(&self, out: usize) -> Result<Vec<bool>> {
+        if out >= self.steps.len() {
+            return Err(foreign_token());
+        }
+        let mut wanted = vec![false; self.steps.len()];
+        wanted[out] = true;
+        // A step only needs steps before it.
+        for i in (0..=out).rev().filter(|i| *i < self.steps.len()) {
+            if wanted[i] {
+                for need in &self.steps[i].needs {
+                    *wanted.get_mut(*need).ok_or_else(foreign_token)? = true;
+                }
+            }
+        }
+        Ok(wanted)
+    }
+}
+
+fn foreign_token() -> Error {
+    Error::config("a step was given the output of another workflow: use the tokens of this one")
+}
+
+async fn on_a_thread(compute: impl FnOnce() -> Result<Shared> + Send + 'static) -> Result<Shared> {
+    let (sender, receiver) = oneshot::channel();
+    let span = tracing::Span::current();
+    let work = move || {
+        let result = catch_unwind(AssertUnwindSafe(|| span.in_scope(compute)));
+        // Nobody waits any more if the workflow was dropped.
+        let _ = sender.send(result.unwrap_or_else(|panic| Err(panicked(panic.as_ref()))));
+    };
+    std::thread::Builder::new().name("mlops-step".into()).spawn(work)?;
+    receiver.await?
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> Error {
+    let text = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    Error::new(ErrorKind::Internal, format!("the step panicked: {}", text.unwrap_or_default()))
+}
+
+/// Waits without needing a particular async runtime; retries are rare enough for a thread each.
+async fn sleep(pause: Duration) {
+    let (sender, receiver) = oneshot::channel::<()>();
+    let sleeper = std::thread::Builder::new().name("mlops-pause".into()).spawn(move || {
+        std::thread::sleep(pause);
+        drop(sender);
+    });
+    if sleeper.is_ok() {
+        // The sender is dropped when the time is over.
+        let _ = receiver.await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::executor::block_on;
+    use std::sync::Barrier;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    #[test]
+    fn branches_run_side_by_side() {
+        let mut flow = Workflow::new("test").with_threads(NonZeroUsize::new(2).unwrap());
+        let barrier = Arc::new(Barrier::new(2));
+        let branch = |flow: &mut Workflow, name: &str| {
+            let barrier = Arc::clone(&barrier);
+            flow.step(name, (), move |()| {
+                barrier.wait();
+                Ok(1)
+            })
+            .out()
+        };
+        let (a, b) = (branch(&mut flow, "a"), branch(&mut flow, "b"));
+        let sum = flow.step("sum", (a, b), |(a, b)| Ok(*a + *b)).out();
+        assert_eq!(*block_on(flow.run(sum)).unwrap(), 2);
+    }
+
+    #[test]
+    fn only_retryable_errors_are_tried_again() {
+        let tries = Arc::new(AtomicU32::new(0));
+        let failing = |kind: ErrorKind, tries: Arc<AtomicU32>| {
+            move |()| match tries.fetch_add(1, Ordering::SeqCst) {
+                0 | 1 => Err(Error::new(kind, "not yet")),
+                n => Ok(n),
+            }
+        };
+        let mut flow = Workflow::new("test");
+        let step = flow.step("flaky", (), failing(ErrorKind::Unavailable, Arc::clone(&tries)));
+        let out = step.retries(2).pause(Duration::from_millis(1)).out();
+        assert_eq!(*block_on(flow.run(out)).unwrap(), 2);
+
+        tries.store(0, Ordering::SeqCst);
+        let out = flow.step("broken", (), failing(ErrorKind::Data, Arc::clone(&tries))).retries(2).out();
+        let error = block_on(flow.run(out)).unwrap_err();
+        assert_eq!(error.to_string(), "not yet (step: broken, workflow: test)");
+        assert_eq!(tries.load(Ordering::SeqCst), 1);
+    }
+
+    #[test]
+    fn a_panic_is_an_error_and_unneeded_steps_do_not_run() {
+        let mut flow = Workflow::new("test");
+        let fine = flow.step("fine", (), |()| Ok(7)).out();
+        let bad = flow.step("bad", fine, |_| -> Result<u8> { panic!("out of range") }).out();
+        assert_eq!(*block_on(flow.run(fine)).unwrap(), 7);
+        let error = block_on(flow.run(bad)).unwrap_err();
+        assert_eq!(error.message(), "the step panicked: out of range");
+    }
+
+    #[test]
+    fn a_map_keeps_the_order() {
+        let mut flow = Workflow::new("test");
+        let items = flow.step("items", (), |()| Ok((0..100).collect::<Vec<i32>>())).out();
+        let squares = flow.map("square", items, |x| Ok(x * x)).out();
+        assert_eq!(block_on(flow.run(squares)).unwrap()[99], 9801);
+    }
+}

@@ -1,0 +1,1 @@
+//! How tables come together: hash join, as-of join.

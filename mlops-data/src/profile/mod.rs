@@ -1,0 +1,1 @@
+//! What data looks like: statistics of every column, in one pass.

@@ -1,0 +1,1 @@
+//! Drift detection, quality with delayed labels, alerts and reports for `mlops`.

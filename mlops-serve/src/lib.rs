@@ -1,0 +1,1 @@
+//! The inference service of `mlops` and its Open Inference Protocol v2 server.

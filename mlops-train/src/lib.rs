@@ -1,0 +1,1 @@
+//! Trainers, metrics, cross-validation and model selection for `mlops`.

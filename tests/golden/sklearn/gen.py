@@ -1,0 +1,640 @@
+"""Writes the scikit-learn reference values that the Rust tests compare against.
+
+    pip install scikit-learn==1.9.1 numpy scipy
+    python gen.py            # rewrites the *.json files beside this script
+
+Every input is drawn from a `RandomState` with a fixed seed and rounded to a few
+decimals, so a rerun gives the same files. NaN and missing values become `null`.
+"""
+
+import os
+
+# One thread: the order of additions, and with it the last bit, stays the same.
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[variable] = "1"
+
+import json
+import math
+import warnings
+from pathlib import Path
+
+import numpy as np
+import scipy.stats
+import sklearn
+from sklearn import metrics
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from sklearn.model_selection import KFold, StratifiedKFold
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler, TargetEncoder
+
+HERE = Path(__file__).resolve().parent
+EXPECTED_VERSION = "1.9.1"
+
+
+# ---------------------------------------------------------------- JSON helpers
+
+
+def plain(value):
+    """Turns numpy values into what JSON knows; NaN and None become null."""
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return [plain(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    return value
+
+
+def write(name, content):
+    """Writes one field per line: readable as a diff, yet small. An infinity is an error."""
+
+    def compact(value):
+        return json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+
+    def record(fields):
+        lines = [f" {compact(key)}: {compact(value)}" for key, value in fields.items()]
+        return "{\n" + ",\n".join(lines) + "\n}"
+
+    content = plain(content)
+    text = "[" + ",\n".join(map(record, content)) + "]" if isinstance(content, list) else record(content)
+    (HERE / name).write_text(text + "\n", encoding="utf-8")
+
+
+def matrix(columns):
+    """Columns as the 2-D array scikit-learn wants: float64, or objects if any text or integer."""
+    values = [[math.nan if item is None else item for item in column] for column in columns.values()]
+    numeric = all(isinstance(item, float) for column in values for item in column)
+    result = np.empty((len(values[0]), len(values)), dtype=np.float64 if numeric else object)
+    for index, column in enumerate(values):
+        result[:, index] = column
+    return result
+
+
+def by_column(names, values):
+    """Pairs column names with one entry each."""
+    return None if values is None else dict(zip(names, values, strict=True))
+
+
+# ---------------------------------------------------------------- transformers
+
+
+def transformer_case(name, estimator, params, columns, new, learned, target=None, **extra):
+    """Fits, transforms both tables and records everything under the output column names."""
+    estimator.fit(matrix(columns), target)
+    outputs = list(estimator.get_feature_names_out(list(columns)))
+    return {
+        "name": name,
+        "transformer": type(estimator).__name__,
+        "params": {key: getattr(estimator, key) for key in params},
+        "columns": columns,
+        "new": new,
+        "target": target,
+        "fitted": learned(estimator, list(columns)),
+        "expected_train": by_column(outputs, np.transpose(estimator.transform(matrix(columns)))),
+        "expected_new": by_column(outputs, np.transpose(estimator.transform(matrix(new)))),
+    } | extra
+
+
+def standard_scaler_cases():
+    random = np.random.RandomState(11)
+    rows = 200
+    ordinary = np.round(random.normal(3.0, 2.0, rows), 4)
+    # Multiples of 2^-16: every partial sum is exact, so the mean is rounded only once.
+    offset = 1e6 + np.round(random.normal(0.0, 1e-3, rows) * 2**16) / 2**16
+    offset = [None if row % 25 == 7 else float(item) for row, item in enumerate(offset)]
+    # The sum of many 0.1 is inexact: a careless variance is tiny here instead of zero.
+    columns = {"ordinary": ordinary.tolist(), "constant": [0.1] * rows, "offset": offset}
+    new = {
+        "ordinary": [0.0, None, -250.5, 3.0],
+        "constant": [0.1, 1.1, None, -4.0],
+        "offset": [1e6, 1e6 + 2**-10, None, 0.0],
+    }
+
+    def learned(scaler, names):
+        seen = np.broadcast_to(scaler.n_samples_seen_, len(names)).astype(int)
+        return {
+            "mean": by_column(names, scaler.mean_),
+            "var": by_column(names, scaler.var_),
+            "scale": by_column(names, scaler.scale_),
+            "count": by_column(names, seen),
+        }
+
+    return [
+        transformer_case(
+            f"standard_scaler_mean_{str(with_mean).lower()}_std_{str(with_std).lower()}",
+            StandardScaler(with_mean=with_mean, with_std=with_std),
+            ("with_mean", "with_std"),
+            columns,
+            new,
+            learned,
+            # Here one unit in the last place of the mean is already 1e-7 standard deviations.
+            tolerance={"offset": 1e-6},
+        )
+        for with_mean in (True, False)
+        for with_std in (True, False)
+    ]
+
+
+def simple_imputer_cases():
+    numbers = {
+        "odd_count": [4.0, None, 1.0, 2.5, None, 10.0, 1.0, 4.0, None, 7.25],  # 1 and 4 tie as the mode
+        "even_count": [None, -3.0, 0.5, 8.0, 2.0, None, 3.0, 3.0, 100.0, 9.0],
+        "full": [float(value) for value in range(10)],
+    }
+    new_numbers = {"odd_count": [None, 5.0], "even_count": [None, None], "full": [None, -1.0]}
+    texts = {
+        "tied": ["b", "a", None, "b", "a", "c", None],
+        "mostly": ["x", None, "y", "y", "", "y", "Z"],
+    }
+    new_texts = {"tied": [None, "unseen"], "mostly": ["x", None]}
+    empty = {"kept": [1.0, None, 4.0], "empty": [None, None, None]}
+    new_empty = {"kept": [None, 2.0], "empty": [None, 9.0]}
+
+    def learned(imputer, names):
+        return {"statistics": by_column(names, imputer.statistics_)}
+
+    def case(name, columns, new, **options):
+        params = ("strategy", "fill_value", "keep_empty_features")
+        return transformer_case(name, SimpleImputer(**options), params, columns, new, learned)
+
+    return [
+        case("simple_imputer_mean", numbers, new_numbers, strategy="mean"),
+        case("simple_imputer_median", numbers, new_numbers, strategy="median"),
+        case("simple_imputer_most_frequent", numbers, new_numbers, strategy="most_frequent"),
+        case("simple_imputer_constant", numbers, new_numbers, strategy="constant", fill_value=-1.5),
+        case("simple_imputer_most_frequent_text", texts, new_texts, strategy="most_frequent"),
+        case("simple_imputer_constant_text", texts, new_texts, strategy="constant", fill_value="missing"),
+        case("simple_imputer_empty_column_dropped", empty, new_empty, strategy="mean"),
+        case("simple_imputer_empty_column_kept", empty, new_empty, strategy="mean", keep_empty_features=True),
+    ]
+
+
+def categories_of(encoder, names):
+    return {"categories": by_column(names, encoder.categories_)}
+
+
+def one_hot_cases():
+    columns = {
+        "colour": ["red", "green", "blue", "green", "Blue", "", "Öl", "red"],
+        "size": [10, 2, 1, 2, 10, 1, 2, 10],  # sorted as numbers, not as text
+        "flag": ["yes", "no", "yes", "yes", "no", "no", "yes", "no"],
+    }
+    new = {
+        "colour": ["blue", "violet", None, "Öl"],
+        "size": [1, 99, 2, None],
+        "flag": ["maybe", "no", "yes", "yes"],
+    }
+    nullable = {"grade": ["b", None, "a", "b", None], "kind": ["u", "v", "v", "u", "u"]}
+    new_nullable = {"grade": [None, "a", "c"], "kind": ["v", None, "u"]}
+
+    def learned(encoder, names):
+        fitted = categories_of(encoder, names)
+        if encoder.drop_idx_ is not None:
+            dropped = [
+                {"dropped": index is not None, "category": None if index is None else categories[index]}
+                for categories, index in zip(encoder.categories_, encoder.drop_idx_, strict=True)
+            ]
+            fitted["drop"] = by_column(names, dropped)
+        return fitted
+
+    def case(name, columns, new, drop=None):
+        encoder = OneHotEncoder(handle_unknown="ignore", drop=drop, sparse_output=False)
+        return transformer_case(name, encoder, ("handle_unknown", "drop"), columns, new, learned)
+
+    return [
+        case("one_hot_ignore", columns, new),
+        case("one_hot_drop_first", columns, new, drop="first"),
+        case("one_hot_drop_if_binary", columns, new, drop="if_binary"),
+        case("one_hot_null_is_a_category", nullable, new_nullable),
+    ]
+
+
+def ordinal_cases():
+    columns = {
+        "with_null": ["m", None, "s", "l", "s", "m", None],
+        "without_null": ["b", "a", "c", "a", "b", "Z", "a"],
+        "number": [30, 4, 200, 4, 30, 30, 4],
+    }
+    new = {
+        "with_null": ["s", None, "xl", "l"],
+        "without_null": [None, "c", "Z", "d"],  # a null never met in training counts as unknown
+        "number": [4, 5, 200, 30],
+    }
+    encoder = OrdinalEncoder(
+        handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=math.nan
+    )
+    params = ("handle_unknown", "unknown_value", "encoded_missing_value")
+    return [transformer_case("ordinal_unknown_is_minus_one", encoder, params, columns, new, categories_of)]
+
+
+def target_encoder_cases():
+    random = np.random.RandomState(23)
+    rows = 60
+    cities = np.array(["bern", "lyon", "oslo", "pisa", "riga", "york"])
+    effect = dict(zip(cities, [-1.5, -0.5, 0.0, 0.3, 0.9, 2.0], strict=True))
+    city = random.choice(cities, rows, p=[0.3, 0.25, 0.2, 0.15, 0.05, 0.05]).tolist()
+    city[17] = "solo"  # met once, so absent from the fold that has to encode it
+    size = [[None, "large", "medium", "small"][code] for code in random.choice(4, rows, p=[0.1, 0.2, 0.3, 0.4])]
+    signal = np.array([effect.get(item, 1.0) for item in city]) + random.normal(0.0, 1.0, rows)
+    columns = {"city": city, "size": size}
+    new = {
+        "city": ["bern", "atlantis", None, "solo", "york"],
+        "size": ["small", None, "huge", "medium", "large"],
+    }
+    binary = (signal > 0.0).astype(int)
+    targets = {
+        "binary": (binary.tolist(), StratifiedKFold(5)),
+        "binary_text": (["yes" if item else "no" for item in binary], StratifiedKFold(5)),
+        "continuous": (np.round(10.0 + 3.0 * signal, 3).tolist(), KFold(5)),
+    }
+
+    def learned(encoder, names):
+        fitted = categories_of(encoder, names) | {
+            "encodings": by_column(names, encoder.encodings_),
+            "target_mean": encoder.target_mean_,
+        }
+        if encoder.classes_ is not None:
+            fitted["positive_class"] = encoder.classes_[1]
+        return fitted
+
+    cases = []
+    for kind, (target, folds) in targets.items():
+        numbers = np.array(target) == "yes" if kind == "binary_text" else np.array(target)
+        for smooth in ("auto", 10.0):
+            encoder = TargetEncoder(smooth=smooth, cv=folds)
+            crossed = encoder.fit_transform(matrix(columns), target)
+            assert np.array_equal(crossed, legacy_cross_fit(columns, target, smooth))
+            splits = list(folds.split(np.zeros(rows), target))
+            case = transformer_case(
+                f"target_encoder_{kind}_smooth_{smooth}",
+                encoder,
+                ("smooth", "target_type"),
+                columns,
+                new,
+                learned,
+                target,
+                cross_fit={
+                    "splitter": f"{type(folds).__name__}(n_splits=5, shuffle=False)",
+                    "test_rows": [test for _, test in splits],
+                    "train_target_mean": [numbers[train].mean() for train, _ in splits],
+                    "expected_train": by_column(columns, crossed.T),
+                },
+            )
+            cases.append(case)
+    return cases
+
+
+def legacy_cross_fit(columns, target, smooth):
+    """The same folds as chosen by `cv=5, shuffle=False`, which release 1.9 deprecates."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        return TargetEncoder(smooth=smooth, cv=5, shuffle=False).fit_transform(matrix(columns), target)
+
+
+# --------------------------------------------------------------------- metrics
+
+
+def measured(functions):
+    """Values by metric, and notes by metric where scikit-learn warned or raised."""
+    values, notes = {}, {}
+    for name, function in functions.items():
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                values[name] = plain(function())
+                outcome = "returns nan" if values[name] is None else f"returns {values[name]}"
+                texts = [f"warns {item.category.__name__}: {first_sentence(item.message)}" for item in caught]
+            except (IndexError, ValueError) as error:
+                values[name] = None
+                outcome, texts = f"raises {type(error).__name__}: {first_sentence(error)}", []
+        if texts or outcome.startswith("raises"):
+            notes[name] = "; ".join([outcome, *dict.fromkeys(texts)])
+    return {"expected": values, "notes": notes}
+
+
+def first_sentence(message):
+    return " ".join(str(message).split()).split(". ")[0].rstrip(".")
+
+
+def binary_case(name, truth, score, weight=None):
+    """Classes are score >= 0.5; the positive class is 1."""
+    predicted = [int(item >= 0.5) for item in score]
+    w = {"sample_weight": weight}
+    functions = {
+        "accuracy": lambda: metrics.accuracy_score(truth, predicted, **w),
+        "precision": lambda: metrics.precision_score(truth, predicted, **w),
+        "recall": lambda: metrics.recall_score(truth, predicted, **w),
+        "f1": lambda: metrics.f1_score(truth, predicted, **w),
+        "log_loss": lambda: metrics.log_loss(truth, y_proba=score, **w),
+        "log_loss_labels_given": lambda: metrics.log_loss(truth, y_proba=score, labels=[0, 1], **w),
+        "roc_auc": lambda: metrics.roc_auc_score(truth, score, **w),
+        "average_precision": lambda: metrics.average_precision_score(truth, score, **w),
+        "brier": lambda: metrics.brier_score_loss(truth, score, **w),
+        "brier_labels_given": lambda: metrics.brier_score_loss(truth, score, labels=[0, 1], **w),
+    }
+    inputs = {"y_true": truth, "y_score": score, "y_pred": predicted, "sample_weight": weight}
+    return {"name": name, "task": "binary"} | inputs | measured(functions)
+
+
+def binary_cases():
+    random = np.random.RandomState(31)
+
+    def sample(rows, share, decimals):
+        truth = (random.uniform(size=rows) < share).astype(int)
+        score = 1.0 / (1.0 + np.exp(-random.normal(1.6 * truth - 0.8, 1.2)))
+        return truth.tolist(), np.clip(np.round(score, decimals), 0.001, 0.999).tolist()
+
+    plain_truth, plain_score = sample(40, 0.5, 6)
+    tied_truth, tied_score = sample(60, 0.4, 1)
+    weight = np.round(random.uniform(0.1, 3.0, 60), 3)
+    weight[::9] = 0.0
+    rare_score = np.round(random.uniform(0.01, 0.7, 120), 3)
+    rare_truth = [int(row in (5, 31, 77, 100)) for row in range(120)]
+    half = [0] * 8 + [1] * 8
+    apart = [0.02, 0.05, 0.1, 0.2, 0.25, 0.3, 0.4, 0.45, 0.55, 0.6, 0.7, 0.75, 0.8, 0.9, 0.95, 0.98]
+    return [
+        binary_case("binary_plain", plain_truth, plain_score),
+        binary_case("binary_ties", tied_truth, tied_score),
+        binary_case("binary_ties_weighted", tied_truth, tied_score, weight.tolist()),
+        binary_case("binary_imbalanced", rare_truth, rare_score.tolist()),
+        binary_case("binary_perfect", half, apart),
+        binary_case("binary_reversed", half, apart[::-1]),
+        binary_case("binary_perfect_certain", half, [float(item) for item in half]),
+        binary_case("binary_reversed_certain", half, [1.0 - item for item in half]),
+        binary_case("binary_one_score_for_all", half, [0.5] * 16),
+        binary_case("binary_no_positive_predicted", half, [item / 4.0 for item in apart]),
+        binary_case("binary_only_negatives", [0] * 6, [0.1, 0.2, 0.3, 0.6, 0.7, 0.9]),
+        binary_case("binary_only_positives", [1] * 6, [0.1, 0.2, 0.3, 0.6, 0.7, 0.9]),
+        binary_case("binary_empty", [], []),
+    ]
+
+
+def multiclass_case(name, truth, probabilities, labels, weight=None):
+    """Classes are the most probable column, the first one when tied."""
+    predicted = [labels[index] for index in np.argmax(probabilities, axis=1)]
+    w = {"sample_weight": weight}
+    functions = {"accuracy": lambda: metrics.accuracy_score(truth, predicted, **w)}
+    for average in ("macro", "weighted"):
+        for short in ("precision", "recall", "f1"):
+            function = getattr(metrics, f"{short}_score")
+            functions[f"{short}_{average}"] = lambda f=function, a=average: f(truth, predicted, average=a, **w)
+    functions["log_loss"] = lambda: metrics.log_loss(truth, y_proba=probabilities, labels=labels, **w)
+    inputs = {"labels": labels, "y_true": truth, "y_proba": probabilities, "y_pred": predicted}
+    return {"name": name, "task": "multiclass"} | inputs | {"sample_weight": weight} | measured(functions)
+
+
+def multiclass_cases():
+    random = np.random.RandomState(37)
+    rows = 45
+    truth = random.choice(3, rows, p=[0.5, 0.3, 0.2]).tolist()
+    leaning = np.array([[0.6, 0.25, 0.15], [0.25, 0.5, 0.25], [0.2, 0.3, 0.5]])
+    # Hundredths that add up to one and are never zero.
+    draws = np.array([random.multinomial(97, random.dirichlet(6.0 * leaning[item])) for item in truth])
+    probabilities = ((draws + 1) / 100.0).tolist()
+    weight = np.round(random.uniform(0.1, 2.5, rows), 3).tolist()
+    names = ["ant", "bee", "cat"]
+    certain = np.eye(3)[truth]
+    certain[:5] = np.eye(3)[[2, 2, 1, 0, 1]]
+    without_last = [[p[0] + p[2], p[1], 0.0] for p in probabilities]
+    return [
+        multiclass_case("multiclass_plain", truth, probabilities, [0, 1, 2]),
+        multiclass_case("multiclass_weighted", truth, probabilities, [0, 1, 2], weight),
+        multiclass_case("multiclass_text_labels", [names[item] for item in truth], probabilities, names),
+        multiclass_case("multiclass_certain", truth, certain.tolist(), [0, 1, 2]),
+        multiclass_case("multiclass_class_never_predicted", truth, without_last, [0, 1, 2]),
+        multiclass_case("multiclass_class_never_true", [min(item, 1) for item in truth], probabilities, [0, 1, 2]),
+        multiclass_case("multiclass_only_one_class_true", [0] * rows, probabilities, [0, 1, 2]),
+    ]
+
+
+def regression_case(name, truth, predicted, weight=None):
+    w = {"sample_weight": weight}
+    functions = {
+        "mse": lambda: metrics.mean_squared_error(truth, predicted, **w),
+        "rmse": lambda: metrics.root_mean_squared_error(truth, predicted, **w),
+        "mae": lambda: metrics.mean_absolute_error(truth, predicted, **w),
+        "r2": lambda: metrics.r2_score(truth, predicted, **w),
+    }
+    inputs = {"y_true": truth, "y_pred": predicted, "sample_weight": weight}
+    return {"name": name, "task": "regression"} | inputs | measured(functions)
+
+
+def regression_cases():
+    random = np.random.RandomState(41)
+    truth = np.round(random.normal(5.0, 4.0, 30), 4)
+    close = np.round(truth + random.normal(0.0, 1.0, 30), 4).tolist()
+    # Eighths: a weighted mean of equal targets is then exact, as r2 of a constant needs.
+    weight = np.round(random.uniform(0.0, 2.0, 30) * 8.0) / 8.0
+    weight[::7] = 0.0
+    shifted = np.round(truth + 1e6, 4).tolist()
+    shifted_close = np.round(np.array(close) + 1e6, 4).tolist()
+    truth, weight, constant = truth.tolist(), weight.tolist(), [3.0] * 30
+    return [
+        regression_case("regression_plain", truth, close),
+        regression_case("regression_weighted", truth, close, weight),
+        regression_case("regression_large_offset", shifted, shifted_close),
+        regression_case("regression_perfect", truth, truth),
+        regression_case("regression_worse_than_mean", truth, truth[::-1]),
+        regression_case("regression_constant_target", constant, close),
+        regression_case("regression_constant_target_weighted", constant, close, weight),
+        regression_case("regression_constant_target_perfect", constant, constant),
+        regression_case("regression_one_row", [2.0], [3.5]),
+        regression_case("regression_empty", [], []),
+    ]
+
+
+# ---------------------------------------------------------------------- models
+
+
+def models():
+    random = np.random.RandomState(53)
+    x = np.round(random.normal(0.0, 1.0, (150, 4)) * [1.0, 2.5, 0.4, 10.0] + [0.0, 1.0, -2.0, 30.0], 3)
+    x_new = np.round(random.normal(0.0, 1.5, (12, 4)) * [1.0, 2.5, 0.4, 10.0] + [0.0, 1.0, -2.0, 30.0], 3)
+    mean = 4.0 + x @ [1.2, -0.7, 3.0, 0.05]
+    y = np.round(mean + random.normal(0.0, 0.8, 150), 3)
+    label = (mean + random.normal(0.0, 2.0, 150) > np.median(mean)).astype(int)
+
+    def regressor(name, model, params):
+        model.fit(x, y)
+        return {
+            "name": name,
+            "params": params,
+            "target": "y",
+            "coef": model.coef_,
+            "intercept": model.intercept_,
+            "predict": model.predict(x),
+            "predict_new": model.predict(x_new),
+        }
+
+    # Newton steps reach the optimum to rounding; lbfgs would stop some 1e-8 short of it.
+    logistic = LogisticRegression(C=1.0, tol=1e-10, max_iter=10000, solver="newton-cholesky").fit(x, label)
+    residual = logistic.predict_proba(x)[:, 1] - label
+    gradient = np.append(x.T @ residual + logistic.coef_[0], residual.sum())
+    assert np.abs(gradient).max() < 1e-9, gradient
+    params = {"C": 1.0, "penalty": "l2", "fit_intercept": True, "tol": 1e-10, "max_iter": 10000}
+    classifier = {
+        "name": "logistic_regression",
+        "params": params,
+        "target": "label",
+        "classes": logistic.classes_,
+        "coef": logistic.coef_[0],
+        "intercept": logistic.intercept_[0],
+        "predict_proba": logistic.predict_proba(x)[:, 1],
+        "predict_proba_new": logistic.predict_proba(x_new)[:, 1],
+        "predict_new": logistic.predict(x_new),
+        "gradient_max_abs": np.abs(gradient).max(),
+    }
+    return {
+        "x": x,
+        "x_new": x_new,
+        "y": y,
+        "label": label,
+        "linear_regression": regressor("linear_regression", LinearRegression(), {"fit_intercept": True}),
+        "ridge": regressor(
+            "ridge", Ridge(alpha=1.5, solver="cholesky"), {"alpha": 1.5, "fit_intercept": True}
+        ),
+        "logistic_regression": classifier,
+    }
+
+
+# ---------------------------------------------------------------------- splits
+
+
+def split_cases():
+    random = np.random.RandomState(67)
+    rows = 23
+    targets = {
+        "binary": random.choice(2, rows, p=[0.6, 0.4]).tolist(),
+        "sorted_binary": [0] * 14 + [1] * 9,
+        "three_classes": random.choice(3, rows, p=[0.5, 0.3, 0.2]).tolist(),
+        # Classes count in the order they first appear, which is not the sorted order here.
+        "text": ["zeta", "alpha", "beta"] + random.choice(["alpha", "beta", "zeta"], rows - 3).tolist(),
+        "rare_class": [0] * 10 + [1] * 2 + [0] * 11,
+        "all_classes_too_small": [f"class{row % 12}" for row in range(rows)],
+    }
+
+    def case(name, splitter, target):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                folds, note = [test for _, test in splitter.split(np.zeros(rows), target)], None
+                if caught:
+                    note = f"warns {caught[0].category.__name__}: {first_sentence(caught[0].message)}"
+            except ValueError as error:
+                folds, note = None, f"raises ValueError: {first_sentence(error)}"
+        return {
+            "name": name,
+            "splitter": type(splitter).__name__,
+            "n_splits": splitter.n_splits,
+            "shuffle": False,
+            "rows": rows,
+            "y": target,
+            "test_rows": folds,
+            "note": note,
+        }
+
+    cases = [case(f"k_fold_{count}", KFold(count), None) for count in (2, 3, 5, 10, 23, 24)]
+    for name, target in targets.items():
+        for count in (2, 3, 5):
+            cases.append(case(f"stratified_{name}_{count}", StratifiedKFold(count), target))
+    return cases
+
+
+# --------------------------------------------------------------------- profile
+
+
+def splitmix64(seed, count):
+    """The first `count` outputs of splitmix64, computed from the counter at once."""
+    with np.errstate(over="ignore"):
+        state = np.uint64(seed) + np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        return state ^ (state >> np.uint64(31))
+
+
+def uniform(seed, count):
+    """Uniforms on [0, 1): the top 53 bits."""
+    return (splitmix64(seed, count) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def normal(seed, count):
+    """Roughly normal: twelve uniforms added from left to right, minus six."""
+    parts = uniform(seed, 12 * count).reshape(count, 12)
+    total = parts[:, 0].copy()
+    for index in range(1, 12):
+        total = total + parts[:, index]
+    return total - 6.0
+
+
+def profile_cases():
+    rows = 5000
+    probabilities = [0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99]
+    u, z = "uniform", "normal"
+    columns = {
+        "normal": (z, 101, "10.0 + 2.5 * z", lambda d: 10.0 + 2.5 * d),
+        "skewed": (z, 102, "z * z", lambda d: d * d),
+        "uniform": (u, 103, "u", lambda d: d),
+        "grid": (u, 104, "floor(20.0 * u)", lambda d: np.floor(20.0 * d)),
+        # Small spread on a large mean: sums of squares lose every digit here.
+        "offset": (z, 105, "1000000.0 + 0.001 * z", lambda d: 1e6 + 1e-3 * d),
+    }
+    cases = []
+    for name, (kind, seed, formula, transform) in columns.items():
+        values = transform({u: uniform, z: normal}[kind](seed, rows))
+        for nulls in ("none", "index % 7 == 3"):
+            keep = np.ones(rows, dtype=bool) if nulls == "none" else np.arange(rows) % 7 != 3
+            kept = values[keep]
+            case = {
+                "name": f"{name}_{'complete' if nulls == 'none' else 'with_nulls'}",
+                "rows": rows,
+                "generator": kind,
+                "seed": seed,
+                "formula": formula,
+                "null_where": nulls,
+                "first_values": values[:5],
+                "count": kept.size,
+                "null_count": rows - kept.size,
+                "mean": kept.mean(),
+                "std": kept.std(ddof=1),
+                "std_population": kept.std(ddof=0),
+                "min": kept.min(),
+                "max": kept.max(),
+                "distinct": np.unique(kept).size,
+                "probabilities": probabilities,
+                "quantiles_inverted_cdf": np.quantile(kept, probabilities, method="inverted_cdf"),
+                "quantiles_linear": np.quantile(kept, probabilities, method="linear"),
+                "skew": scipy.stats.skew(kept),
+                "skew_unbiased": scipy.stats.skew(kept, bias=False),
+                "kurtosis_excess": scipy.stats.kurtosis(kept),
+                "kurtosis_excess_unbiased": scipy.stats.kurtosis(kept, bias=False),
+            }
+            if name == "offset":
+                # One unit in the last place of the mean already moves these by some 1e-7.
+                shape = ("skew", "skew_unbiased", "kurtosis_excess", "kurtosis_excess_unbiased")
+                case["tolerance"] = dict.fromkeys(shape, 1e-5)
+            cases.append(case)
+    return cases
+
+
+def main():
+    assert sklearn.__version__ == EXPECTED_VERSION, f"found scikit-learn {sklearn.__version__}"
+    # Unknown categories and empty columns announce themselves; that is what is being recorded.
+    warnings.filterwarnings("ignore", category=UserWarning)
+    write(
+        "transformers.json",
+        standard_scaler_cases()
+        + simple_imputer_cases()
+        + one_hot_cases()
+        + ordinal_cases()
+        + target_encoder_cases(),
+    )
+    write("metrics.json", binary_cases() + multiclass_cases() + regression_cases())
+    write("models.json", models())
+    write("splits.json", split_cases())
+    write("profile.json", profile_cases())
+
+
+if __name__ == "__main__":
+    main()
