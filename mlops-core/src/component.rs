@@ -340,12 +340,7 @@ impl Codecs {
     }
 }
 
-fn load<T>(
-    loaders: &Loaders<T>,
-    what: &str,
-    artifact: &Artifact,
-    codecs: &Codecs,
-) -> Result<T> {
+fn load<T>(loaders: &Loaders<T>, what: &str, artifact: &Artifact, codecs: &Codecs) -> Result<T> {
     let (newest, loader) =
         loaders.get(artifact.kind.as_str()).ok_or_else(|| unknown(what, &artifact.kind, loaders.keys()))?;
     if artifact.version > *newest {

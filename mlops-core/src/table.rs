@@ -2,14 +2,14 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, UInt32Array};
 use arrow::compute;
-use arrow::datatypes::{FieldRef, Schema, SchemaRef};
+use arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
 use rayon::prelude::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_arrow::schema::{SchemaLike, TracingOptions};
 
 use crate::columns::{describe_columns, find_column};
-use crate::{Accumulator, Error, ErrorKind, Result, Role, Roles};
+use crate::{Accumulator, Error, ErrorKind, Expr, Result, Role, Roles};
 
 /// Rows held in memory: Arrow batches of one schema, and the [`Roles`] of their columns.
 ///
@@ -131,6 +131,38 @@ impl Table {
             self.roles.set(column, role);
         }
         self
+    }
+
+    /// Adds the target, computed from other columns. This is what outcomes are for: a target may be
+    /// made of what is known only after the event, a feature may not.
+    ///
+    /// # Errors
+    /// As [`Expr::evaluate`]; [`ErrorKind::Schema`] if there is a column of that name.
+    ///
+    /// # Example
+    /// ```
+    /// use mlops_core::{Role, Table, col, lit};
+    /// # let batch = arrow::array::record_batch!(("arr_delay", Int64, [20, -3]))?;
+    /// let flights = Table::from_batch(batch).with_role("arr_delay", Role::Outcome)?;
+    /// let flights = flights.with_target("late", &col("arr_delay").gt_eq(lit(15)))?;
+    /// assert_eq!(flights.target()?.name(), "late");
+    /// # Ok::<(), mlops_core::Error>(())
+    /// ```
+    pub fn with_target(&self, name: &str, target: &Expr) -> Result<Self> {
+        if self.schema.index_of(name).is_ok() {
+            return Err(Error::schema(format!("there is a column '{name}' already: choose another name")));
+        }
+        let nullable = target.columns().iter().any(|c| self.schema.field_with_name(c).is_ok_and(|f| f.is_nullable()));
+        let field = Field::new(name, target.data_type(&self.schema)?, nullable);
+        let mut fields: Vec<FieldRef> = self.schema.fields().to_vec();
+        fields.push(Arc::new(field));
+        let schema = Arc::new(Schema::new(fields));
+        let add = |batch: RecordBatch| {
+            let mut columns = batch.columns().to_vec();
+            columns.push(target.evaluate(&batch)?);
+            Ok(RecordBatch::try_new(Arc::clone(&schema), columns)?)
+        };
+        self.map_batches(Arc::clone(&schema), add)?.with_role(name, Role::Target)
     }
 
     /// The columns that a model may learn from, in order.
@@ -255,6 +287,15 @@ impl Table {
             start += batch.num_rows();
         }
         Ok(Self { schema: Arc::clone(&self.schema), roles: self.roles.clone(), batches })
+    }
+
+    /// The rows for which `condition` is true; null is not.
+    ///
+    /// # Errors
+    /// As [`Expr::evaluate_mask`].
+    pub fn filter_by(&self, condition: &Expr) -> Result<Self> {
+        let keep = |batch: RecordBatch| Ok(compute::filter_record_batch(&batch, &condition.evaluate_mask(&batch)?)?);
+        self.map_batches(Arc::clone(&self.schema), keep)
     }
 
     /// The same rows in batches of `batch_size` rows (the last may be shorter). Copies nothing

@@ -14,6 +14,7 @@ use futures::future::BoxFuture;
 
 mod drift;
 mod explain;
+mod linear;
 mod registry;
 mod serve;
 mod source;
@@ -23,6 +24,7 @@ mod transform;
 
 pub use drift::*;
 pub use explain::*;
+pub use linear::LinearModel;
 pub use registry::*;
 pub use serve::*;
 pub use source::*;

@@ -3,16 +3,16 @@
 use super::mix;
 
 /// The least capacity of a compactor: smaller ones save nothing and cost time and accuracy.
-const LEAST: usize = 16;
+const LEAST: usize = 64;
 
 /// More levels than 2^64 values can fill.
 pub(super) const MOST_LEVELS: usize = 62;
 
 /// Levels of values in which every value of level `h` stands for 2^h of the input.
 ///
-/// Level 0 takes the input in any order; the others are sorted. When all of them together are full, the lowest level that
-/// exceeds its own share is sorted and every second value of it moves up (lazy compaction, Ivkin et al. 2019). Capacities fall by
-/// 2/3 from the top down to [`LEAST`].
+/// Level 0 takes the input in any order; the others are sorted. When all of them together are full,
+/// the lowest level that exceeds its own share is sorted and every second value of it moves up
+/// (lazy compaction, Ivkin et al. 2019). Capacities fall by 2/3 from the top down to [`LEAST`].
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Compactors {
     pub(super) k: usize,
@@ -45,11 +45,19 @@ impl Compactors {
         self.room
     }
 
-    /// Takes in at most [`room`](Self::room) values; `count` is the length of the input with them.
-    pub(super) fn push(&mut self, values: impl Iterator<Item = f64>, count: u64) {
-        let before = self.levels[0].len();
-        self.levels[0].extend(values);
-        self.room = self.room.saturating_sub(self.levels[0].len() - before);
+    /// Takes in those of at most [`room`](Self::room) values which aren't NaN, and gives the slice
+    /// of them.
+    pub(super) fn push(&mut self, values: &[f64]) -> &[f64] {
+        let input = &mut self.levels[0];
+        let before = input.len();
+        // Adding 0 turns -0 into 0.
+        input.extend(values.iter().filter(|x| !x.is_nan()).map(|x| x + 0.0));
+        self.room -= input.len() - before;
+        &input[before..]
+    }
+
+    /// Makes room again if none is left; `count` is the length of the input so far.
+    pub(super) fn settle(&mut self, count: u64) {
         if self.room == 0 {
             self.compress(count);
         }
@@ -61,9 +69,10 @@ impl Compactors {
             self.levels.push(Vec::new());
         }
         for (h, (mine, theirs)) in self.levels.iter_mut().zip(other).enumerate() {
-            mine.extend_from_slice(theirs);
-            if h > 0 {
-                mine.sort_by(f64::total_cmp);
+            if h == 0 {
+                mine.extend_from_slice(theirs);
+            } else {
+                merge_into(mine, theirs.iter().copied());
             }
         }
         self.compress(count);
@@ -90,15 +99,15 @@ impl Compactors {
     fn compress(&mut self, count: u64) {
         loop {
             let stored: usize = self.levels.iter().map(Vec::len).sum();
-            let room = capacity(self.k, self.levels.len()).saturating_sub(stored);
-            if room > 0 {
-                self.room = room;
+            self.room = capacity(self.k, self.levels.len()).saturating_sub(stored);
+            if self.room > 0 {
                 return;
             }
-            let shares = shares(self.k).take(self.levels.len()).collect::<Vec<_>>();
-            let full = self.levels.iter().zip(shares.iter().rev()).position(|(level, share)| level.len() >= *share);
-            // Were every level below its share, their sum would be below the capacity, which is the sum of the shares.
-            self.compact(full.unwrap_or(0), count);
+            let full = |(h, level): (usize, &Vec<f64>)| level.len() >= share(self.k, self.levels.len() - 1 - h);
+            // Were every level below its share, their sum would be below the capacity, which is the
+            // sum of the shares.
+            let lowest = self.levels.iter().enumerate().position(full).unwrap_or(0);
+            self.compact(lowest, count);
         }
     }
 
@@ -112,22 +121,26 @@ impl Compactors {
         // Of an odd number the least value stays behind, at its present weight.
         let odd = self.levels[h].len() % 2;
         let offset = usize::from(self.flip(h, count));
-        let promoted = self.levels[h][odd..].iter().copied().skip(offset).step_by(2).collect::<Vec<_>>();
-        self.levels[h].truncate(odd);
-        self.levels[h + 1].extend(promoted);
-        self.levels[h + 1].sort_by(f64::total_cmp);
+        let (lower, upper) = self.levels.split_at_mut(h + 1);
+        let (source, target) = (&mut lower[h], &mut upper[0]);
+        merge_into(target, source[odd..].iter().copied().skip(offset).step_by(2));
+        source.truncate(odd);
     }
 
-    /// A coin that is fair and independent between compactions, except that every second one of a level is the complement of the
-    /// one before: errors of two successive compactions then tend to cancel (Ivkin et al. 2019, section 3).
+    /// A coin that is fair and independent between compactions, except that every second one of a
+    /// level is the complement of the one before: errors of two successive compactions then tend to
+    /// cancel (Ivkin et al. 2019).
     ///
-    /// It is a hash of what is compacted, so that partitions with the same seed and sizes still err independently, and of the length
-    /// of the input, so that a repeating input doesn't repeat its errors.
+    /// It is a hash of what is compacted, so that partitions with the same seed and sizes still err
+    /// independently, and of the length of the input, so that a repeating input doesn't repeat its
+    /// errors.
     fn flip(&mut self, h: usize, count: u64) -> bool {
         let bit = 1u64 << (h & 63);
         if self.owed & bit == 0 {
             let start = mix(self.seed ^ mix(count ^ (h as u64) << 56));
-            let hash = self.levels[h].iter().fold(start, |hash, x| (hash.rotate_left(5) ^ x.to_bits()).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            let hash = self.levels[h]
+                .iter()
+                .fold(start, |hash, x| (hash.rotate_left(5) ^ x.to_bits()).wrapping_mul(0x9e37_79b9_7f4a_7c15));
             self.coins = if mix(hash) & 1 == 1 { self.coins | bit } else { self.coins & !bit };
         } else {
             self.coins ^= bit;
@@ -145,8 +158,9 @@ pub(super) fn tally(table: &mut Vec<(f64, u64)>, x: f64, count: u64) {
     }
 }
 
-/// The levels that stand for a sorted table without error: each count in binary, except that what exceeds the weight which the top
-/// level would have for an input of length `total` becomes several values there.
+/// The levels that stand for a sorted table without error: each count in binary, except that what
+/// exceeds the weight which the top level would have for an input of length `total` becomes several
+/// values there.
 pub(super) fn spread(table: &[(f64, u64)], total: u64, k: usize) -> Vec<Vec<f64>> {
     let top = (total / k as u64).max(1).ilog2() as usize;
     let mut levels = vec![Vec::new(); top + 1];
@@ -159,12 +173,34 @@ pub(super) fn spread(table: &[(f64, u64)], total: u64, k: usize) -> Vec<Vec<f64>
     levels
 }
 
-/// The number of values that `levels` compactors hold together.
-fn capacity(k: usize, levels: usize) -> usize {
-    shares(k).take(levels).sum()
+/// Merges ascending values into an ascending list, from the end, in place.
+fn merge_into(target: &mut Vec<f64>, values: impl DoubleEndedIterator<Item = f64> + ExactSizeIterator) {
+    let mut left = target.len();
+    let mut at = left + values.len();
+    target.resize(at, 0.0);
+    for x in values.rev() {
+        while left > 0 && target[left - 1] > x {
+            (left, at) = (left - 1, at - 1);
+            target[at] = target[left];
+        }
+        at -= 1;
+        target[at] = x;
+    }
 }
 
-/// The capacities of the compactors from the top down: k, 2k/3, 4k/9, … but at least [`LEAST`].
-fn shares(k: usize) -> impl Iterator<Item = usize> {
-    std::iter::successors(Some(k), |share| Some((2 * share).div_ceil(3))).map(move |share| share.max(LEAST.min(k)))
+/// The number of values that `levels` compactors hold together.
+fn capacity(k: usize, levels: usize) -> usize {
+    (0..levels).map(|depth| share(k, depth)).sum()
+}
+
+/// The capacity of the compactor `depth` below the top: k, 2k/3, 4k/9, … but at least [`LEAST`].
+fn share(k: usize, depth: usize) -> usize {
+    let mut share = k;
+    for _ in 0..depth {
+        if share <= LEAST {
+            break;
+        }
+        share = (2 * share).div_ceil(3);
+    }
+    share.max(LEAST.min(k))
 }

@@ -8,28 +8,35 @@ use super::{SketchError, ensure};
 /// Adds between two carries; keeps every chunk, and the sum of two merged chunks, below 2^62.
 const LIMIT: u32 = 1 << 28;
 
+/// The bits of a chunk after a carry.
+const DIGIT: u64 = 0xffff_ffff;
+
 /// A sum of floats and of products of floats without any rounding until it is read.
 ///
-/// Addition of floats depends on their order; this sum doesn't. However its terms are shuffled, batched and merged, the
-/// result is the same to the last bit: the correctly rounded value of the mathematical sum. That makes a statistic
-/// reproducible across thread counts and cluster sizes, and lets cancellation, overflow on the way and values of very
-/// different size do no harm.
+/// Addition of floats depends on their order; this sum doesn't. However its terms are shuffled,
+/// batched and merged, the result is the same to the last bit: the correctly rounded value of the
+/// mathematical sum. That makes a statistic reproducible across thread counts and cluster sizes,
+/// and lets cancellation, overflow on the way and values of very different size do no harm.
 ///
-/// It is the small superaccumulator of Neal, "Fast exact summation using small and large superaccumulators"
-/// (arXiv:1505.05571, 2015): a fixed-point number in overlapping 64-bit chunks that stand 32 bits apart, so that
-/// carries are propagated once in 2^28 additions. Here the window of chunks grows only over the exponents that occur, and reaches
-/// down to 2^-2176, so that products are exact too, even where they underflow or overflow a float.
+/// It is the small superaccumulator of Neal, "Fast exact summation using small and large
+/// superaccumulators" (arXiv:1505.05571, 2015): a fixed-point number in overlapping 64-bit chunks
+/// that stand 32 bits apart, so that carries are propagated once in 2^28 additions. Here the window
+/// of chunks grows only over the exponents that occur, and reaches down to 2^-2176, so that
+/// products are exact too, even where they underflow or overflow a float.
 ///
-/// Infinities and NaN are counted apart, and the sum is what IEEE 754 prescribes for them: NaN if there was a NaN or both infinities.
+/// Infinities and NaN are counted apart, and the sum is what IEEE 754 prescribes for them: NaN if
+/// there was a NaN or both infinities.
 ///
 /// # Cost
 ///
-/// About 2 ns to add a number and 4 ns a product; some 40 bytes for data of like size, at most 1.1 KiB. Reading the
-/// sum costs well under 1 µs.
+/// About 4 ns to add a number (naive addition: 1.3 ns) and 6 ns a product; some 40 bytes for data
+/// of like size, at most 1.1 KiB. Reading the sum costs 60 ns, up to 200 ns for data of very
+/// different size.
 ///
 /// # Stored form
 ///
-/// Serialized in normal form (sign, 32-bit limbs without zeros at the ends), so that equal sums have equal bytes.
+/// Serialized in normal form (sign, 32-bit limbs without zeros at the ends), so that equal sums
+/// have equal bytes.
 ///
 /// ```
 /// use mlops_core::sketch::ExactSum;
@@ -69,8 +76,9 @@ impl ExactSum {
             return self.add_special(x);
         }
         let (mantissa, exponent) = decode(x);
-        let wide = u128::from(mantissa) << (exponent & 31);
-        self.deposit([wide, wide >> 32, wide >> 64], exponent >> 5, x.is_sign_negative());
+        let shift = exponent & 31;
+        let (low, high) = (mantissa << shift, mantissa >> 1 >> (63 - shift));
+        self.deposit([low & DIGIT, low >> 32, high], exponent >> 5, x.to_bits());
     }
 
     /// Adds every number of a slice.
@@ -87,8 +95,9 @@ impl ExactSum {
 
     /// Adds `x · y` exactly.
     ///
-    /// The mantissas are multiplied as integers, so neither underflow nor overflow of the product loses anything, as it would
-    /// with the two-product by fused multiply-add. If either is infinite or NaN, what IEEE 754 gives for the product is added.
+    /// The mantissas are multiplied as integers, so neither underflow nor overflow of the product
+    /// loses anything, as it would with the two-product by fused multiply-add. If either is
+    /// infinite or NaN, what IEEE 754 gives for the product is added.
     ///
     /// ```
     /// # use mlops_core::sketch::ExactSum;
@@ -108,8 +117,13 @@ impl ExactSum {
         let (product, shift) = (u128::from(a) * u128::from(b), exponent & 31);
         let low = u128::from(product as u64) << shift;
         let high = (product >> 64) << shift;
-        let pieces = [low, low >> 32, (low >> 64) + (high & 0xffff_ffff), high >> 32, high >> 64];
-        self.deposit(pieces, exponent >> 5, x.is_sign_negative() != y.is_sign_negative());
+        // Of these the third has 33 bits, the others 32 or fewer.
+        let (low, middle, high) = (low as u64, (low >> 64) as u64 + (high as u64 & DIGIT), (high >> 32) as u64);
+        self.deposit(
+            [low & DIGIT, low >> 32, middle, high & DIGIT, high >> 32],
+            exponent >> 5,
+            x.to_bits() ^ y.to_bits(),
+        );
     }
 
     /// Adds all that another sum holds.
@@ -157,7 +171,8 @@ impl ExactSum {
         self.special().unwrap_or_else(|| self.fixed().to_f64())
     }
 
-    /// The sum as `(hi, lo)` with `hi` the correctly rounded sum and `lo` the correctly rounded remainder: 106 bits or more.
+    /// The sum as `(hi, lo)` with `hi` the correctly rounded sum and `lo` the correctly rounded
+    /// remainder: 106 bits or more.
     ///
     /// If `hi` isn't finite, `lo` is 0.
     ///
@@ -218,19 +233,20 @@ impl ExactSum {
         *count = count.saturating_add(1);
     }
 
-    /// Adds the low 32 bits of each piece, signed, to the chunks from `position` up.
+    /// Adds pieces of at most 33 bits, all negated if the top bit of `sign` is set, to the chunks
+    /// from `position` up.
     #[inline]
-    fn deposit<const N: usize>(&mut self, pieces: [u128; N], position: i32, negative: bool) {
+    fn deposit<const N: usize>(&mut self, pieces: [u64; N], position: i32, sign: u64) {
         let start = position.wrapping_sub(self.base) as usize;
         let Some(window) = start.checked_add(N).and_then(|end| self.chunks.get_mut(start..end)) else {
             self.cover(position, N);
-            return self.deposit(pieces, position, negative);
+            return self.deposit(pieces, position, sign);
         };
-        let sign = -i64::from(negative);
-        for (i, (chunk, piece)) in window.iter_mut().zip(pieces).enumerate() {
-            // The third piece of a product is the sum of two such halves and has 33 bits.
-            let piece = if N > 3 && i == 2 { piece as i64 & 0x1_ffff_ffff } else { i64::from(piece as u32) };
-            *chunk += (piece ^ sign) - sign;
+        // All ones for a negative number: flipping the bits and subtracting -1 negates, without a
+        // branch to mispredict.
+        let sign = sign as i64 >> 63;
+        for (chunk, piece) in window.iter_mut().zip(pieces) {
+            *chunk += (piece as i64 ^ sign) - sign;
         }
         self.pending += 1;
         if self.pending >= LIMIT {
@@ -253,13 +269,14 @@ impl ExactSum {
         }
     }
 
-    /// Brings every chunk into 32 bits and the last into 33 signed bits; appends a chunk only if the sum has outgrown them.
+    /// Brings every chunk into 32 bits and the last into 33 signed bits; appends a chunk only if
+    /// the sum has outgrown them.
     #[cold]
     fn carry(&mut self) {
         let mut carry = 0;
         for chunk in &mut self.chunks {
             let t = *chunk + carry;
-            *chunk = t & 0xffff_ffff;
+            *chunk = t & DIGIT as i64;
             carry = t >> 32;
         }
         match self.chunks.last_mut() {
@@ -271,7 +288,8 @@ impl ExactSum {
     }
 }
 
-/// Whether two sums are of equal value and have met equally many infinities and NaN, however they came about.
+/// Whether two sums are of equal value and have met equally many infinities and NaN, however they
+/// came about.
 impl PartialEq for ExactSum {
     fn eq(&self, other: &Self) -> bool {
         let specials = |sum: &Self| (sum.nan, sum.positive_infinities, sum.negative_infinities);

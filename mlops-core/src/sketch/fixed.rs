@@ -1,11 +1,12 @@
-//! Exact dyadic numbers of any size: the normal form of an accumulator and the arithmetic to finish with.
+//! Exact dyadic numbers of any size: the normal form of an accumulator and the arithmetic to finish
+//! with.
 
 use std::ops::RangeInclusive;
 
 /// The exact number `±Σ limbs[i] · 2^(32·(base + i))`.
 ///
-/// Zero has no limbs, base 0 and a positive sign; otherwise the first and the last limb are not zero. Equal numbers
-/// therefore have equal fields.
+/// Zero has no limbs, base 0 and a positive sign; otherwise the first and the last limb are not
+/// zero. Equal numbers therefore have equal fields.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Fixed {
     pub(super) negative: bool,
@@ -14,10 +15,12 @@ pub(super) struct Fixed {
 }
 
 impl Fixed {
-    /// Where the limbs of a stored sum may lie: products of two floats reach from 2^-2148 to 2^2048, and 2^64 of them to 2^2112.
+    /// Where the limbs of a stored sum may lie: products of two floats reach from 2^-2148 to
+    /// 2^2048, and 2^64 of them to 2^2112.
     pub(super) const STORED: RangeInclusive<i32> = -68..=71;
 
-    /// The number `Σ chunks[i] · 2^(32·(base + i))` of signed, overlapping chunks, each below 2^62 in magnitude.
+    /// The number `Σ chunks[i] · 2^(32·(base + i))` of signed, overlapping chunks, each below 2^62
+    /// in magnitude.
     pub(super) fn from_chunks(base: i32, chunks: &[i64]) -> Self {
         let (limbs, carry) = propagate(chunks.iter().copied());
         let negative = carry < 0;
@@ -49,7 +52,8 @@ impl Fixed {
         self.limbs.is_empty()
     }
 
-    /// `self · other`, schoolbook: the finish of a fold multiplies numbers of at most some 140 limbs, once.
+    /// `self · other`, schoolbook: the finish of a fold multiplies numbers of at most some 140
+    /// limbs, once.
     pub(super) fn times(&self, other: &Self) -> Self {
         let mut limbs = vec![0u32; self.limbs.len() + other.limbs.len()];
         for (i, &a) in self.limbs.iter().enumerate() {
@@ -86,12 +90,14 @@ impl Fixed {
         Self::from_chunks(base, &chunks)
     }
 
-    /// The float nearest to this number, ties to even, subnormals and overflow to infinity included.
+    /// The float nearest to this number, ties to even, subnormals and overflow to infinity
+    /// included.
     pub(super) fn to_f64(&self) -> f64 {
         round(self.negative, self.base, &self.limbs, false)
     }
 
-    /// The float nearest to `self / (d₁ · d₂ · …)`: one rounding of the exact quotient. No divisor may be zero.
+    /// The float nearest to `self / (d₁ · d₂ · …)`: one rounding of the exact quotient. No divisor
+    /// may be zero.
     pub(super) fn divided_by(&self, divisors: &[u64]) -> f64 {
         let guard = 4 + 2 * divisors.len();
         let mut limbs = vec![0; guard];
@@ -140,7 +146,8 @@ fn propagate(chunks: impl Iterator<Item = i64>) -> (Vec<u32>, i64) {
     (digits, carry)
 }
 
-/// Rounds `±(limbs + ε) · 2^(32·base)` to the nearest float, where 0 ≤ ε < 1 and `inexact` says whether ε > 0.
+/// Rounds `±(limbs + ε) · 2^(32·base)` to the nearest float, where 0 ≤ ε < 1 and `inexact` says
+/// whether ε > 0.
 fn round(negative: bool, base: i32, limbs: &[u32], inexact: bool) -> f64 {
     let sign = if negative { -1.0 } else { 1.0 };
     let Some(top) = limbs.iter().rposition(|limb| *limb != 0) else {
@@ -170,7 +177,11 @@ fn round(negative: bool, base: i32, limbs: &[u32], inexact: bool) -> f64 {
 
 /// 2^exponent for -1074 ≤ exponent ≤ 1023.
 fn power_of_two(exponent: i32) -> f64 {
-    if exponent >= -1022 { f64::from_bits(((exponent + 1023) as u64) << 52) } else { f64::from_bits(1 << (exponent + 1074)) }
+    if exponent >= -1022 {
+        f64::from_bits(((exponent + 1023) as u64) << 52)
+    } else {
+        f64::from_bits(1 << (exponent + 1074))
+    }
 }
 
 #[cfg(test)]

