@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array, RecordBatch, StringArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Schema};
+use arrow::datatypes::{DataType, Schema, TimeUnit};
 
 use crate::{Error, Result};
 
@@ -104,6 +104,43 @@ pub fn to_matrix<S: AsRef<str>>(batch: &RecordBatch, columns: &[S]) -> Result<Ve
         }
     }
     Ok(matrix)
+}
+
+/// The type that holds the dates, times or spans of both types without losing anything, if they mean
+/// the same kind of thing. A date is its midnight and has no time zone, so it goes with a timestamp
+/// that has none either.
+pub(crate) fn common_time(left: &DataType, right: &DataType) -> Option<DataType> {
+    use DataType as D;
+    Some(match (left, right) {
+        _ if left == right && left.is_temporal() => left.clone(),
+        (D::Timestamp(a, zone), D::Timestamp(b, other)) if zone.is_some() == other.is_some() => {
+            D::Timestamp(*a.max(b), zone.clone())
+        }
+        (D::Timestamp(unit, None), D::Date32) | (D::Date32, D::Timestamp(unit, None)) => D::Timestamp(*unit, None),
+        (D::Timestamp(unit, None), D::Date64) | (D::Date64, D::Timestamp(unit, None)) => {
+            D::Timestamp(*unit.max(&TimeUnit::Millisecond), None)
+        }
+        (D::Date32, D::Date64) | (D::Date64, D::Date32) => D::Date64,
+        (D::Duration(a), D::Duration(b)) => D::Duration(*a.max(b)),
+        (D::Time32(a) | D::Time64(a), D::Time32(b) | D::Time64(b)) => match a.max(b) {
+            unit @ (TimeUnit::Second | TimeUnit::Millisecond) => D::Time32(*unit),
+            unit => D::Time64(*unit),
+        },
+        _ => return None,
+    })
+}
+
+/// The column as `to`, if every value comes back from there as it was; `None` if one does not.
+pub(crate) fn cast_exactly(column: &ArrayRef, to: &DataType) -> Result<Option<ArrayRef>> {
+    let converted = match (column.data_type(), to) {
+        // Arrow multiplies a Date64 unchecked, and checks a timestamp.
+        (DataType::Date64, DataType::Timestamp(..)) => {
+            cast(&cast(column, &DataType::Timestamp(TimeUnit::Millisecond, None))?, to)?
+        }
+        _ => cast(column, to)?,
+    };
+    let back = cast(&converted, column.data_type())?;
+    Ok((back.as_ref() == column.as_ref()).then_some(converted))
 }
 
 /// Levenshtein's distance, for "did you mean".

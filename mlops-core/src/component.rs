@@ -43,6 +43,12 @@ impl Artifact {
         Ok(Self { kind: T::KIND.to_owned(), version: T::VERSION, state, blobs: BTreeMap::new(), parts: Vec::new() })
     }
 
+    /// An artifact as it was stored, without blobs and parts; a component writes its own with
+    /// [`Self::of`].
+    pub fn new(kind: impl Into<String>, version: u32, state: serde_json::Value) -> Self {
+        Self { kind: kind.into(), version, state, blobs: BTreeMap::new(), parts: Vec::new() }
+    }
+
     /// Adds a large or binary part under a file name.
     #[must_use]
     pub fn with_blob(mut self, name: impl Into<String>, bytes: impl Into<Bytes>) -> Self {
@@ -248,6 +254,17 @@ impl Codecs {
     #[must_use]
     pub fn with_trainer<T: Trainer + Named + DeserializeOwned>(mut self) -> Self {
         self.trainers.insert(T::KIND, |settings, _| Ok(Box::new(read_settings::<T>(settings)?)));
+        self
+    }
+
+    /// Adds a trainer recipe that is made of others, and so needs the codecs to be read.
+    #[must_use]
+    pub fn with_composite_trainer(
+        mut self,
+        kind: &'static str,
+        read: fn(&serde_json::Value, &Self) -> Result<Box<dyn Trainer>>,
+    ) -> Self {
+        self.trainers.insert(kind, read);
         self
     }
 

@@ -186,6 +186,14 @@ impl StdError for Error {
 impl From<arrow::error::ArrowError> for Error {
     fn from(error: arrow::error::ArrowError) -> Self {
         use arrow::error::ArrowError as A;
+        let error = match error {
+            // An error of ours on its way through a stream of Arrow.
+            A::ExternalError(source) => match source.downcast::<Self>() {
+                Ok(ours) => return *ours,
+                Err(source) => A::ExternalError(source),
+            },
+            other => other,
+        };
         let kind = match &error {
             A::SchemaError(_) | A::InvalidArgumentError(_) => ErrorKind::Schema,
             A::NotYetImplemented(_) => ErrorKind::Unsupported,
@@ -199,7 +207,13 @@ impl From<arrow::error::ArrowError> for Error {
 
 impl From<std::io::Error> for Error {
     fn from(error: std::io::Error) -> Self {
-        Self::new(kind_of_io(&error), error.to_string()).with_source(error)
+        use std::io::ErrorKind as Io;
+        let remedy = match error.kind() {
+            Io::StorageFull | Io::QuotaExceeded => ": free some space or raise the quota",
+            Io::FileTooLarge => ": the file system takes no file of this size",
+            _ => "",
+        };
+        Self::new(kind_of_io(&error), format!("{error}{remedy}")).with_source(error)
     }
 }
 
@@ -214,7 +228,10 @@ fn kind_of_io(error: &std::io::Error) -> ErrorKind {
     match error.kind() {
         Io::NotFound => ErrorKind::NotFound,
         Io::PermissionDenied | Io::ReadOnlyFilesystem => ErrorKind::Denied,
+        Io::StorageFull | Io::QuotaExceeded | Io::FileTooLarge => ErrorKind::Denied,
         Io::AlreadyExists | Io::AddrInUse => ErrorKind::Conflict,
+        Io::IsADirectory | Io::NotADirectory | Io::InvalidFilename => ErrorKind::Config,
+        Io::InvalidInput | Io::Unsupported => ErrorKind::Config,
         Io::InvalidData | Io::UnexpectedEof => ErrorKind::Corrupt,
         _ => ErrorKind::Unavailable,
     }
@@ -246,6 +263,27 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::Denied);
         assert_eq!(error.to_string(), "read-only (path: /models, step: publish)");
         assert_eq!(format!("{error:?}"), "Denied: read-only (path: /models, step: publish)\n  caused by: read-only");
+    }
+
+    #[test]
+    fn only_what_may_pass_is_tried_again() {
+        use std::io::ErrorKind as Io;
+        let of = |kind: Io| Error::from(std::io::Error::from(kind));
+        for kind in [Io::IsADirectory, Io::NotADirectory, Io::InvalidInput, Io::InvalidFilename, Io::Unsupported] {
+            assert_eq!((of(kind).kind(), of(kind).is_retryable()), (ErrorKind::Config, false), "{kind}");
+        }
+        for kind in [Io::StorageFull, Io::QuotaExceeded, Io::FileTooLarge] {
+            assert_eq!((of(kind).kind(), of(kind).is_retryable()), (ErrorKind::Denied, false), "{kind}");
+        }
+        assert!(of(Io::StorageFull).message().ends_with(": free some space or raise the quota"));
+        assert!(of(Io::TimedOut).is_retryable());
+    }
+
+    #[test]
+    fn an_error_of_ours_keeps_its_kind_on_its_way_through_arrow() {
+        let ours = Error::not_found("no such file").with_context("path", "a.csv");
+        let back = Error::from(arrow::error::ArrowError::ExternalError(Box::new(ours)));
+        assert_eq!((back.kind(), back.to_string().as_str()), (ErrorKind::NotFound, "no such file (path: a.csv)"));
     }
 
     #[test]

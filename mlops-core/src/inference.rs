@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use futures::FutureExt;
 use futures::channel::oneshot;
 use futures::future::{BoxFuture, Shared};
+use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result, Signature, Value, Version};
 
@@ -27,11 +28,15 @@ pub trait Inference: Debug + Send + Sync + 'static {
     /// The models that are served, by name and version.
     fn models(&self) -> Vec<ModelStatus>;
 
-    /// What a model takes and answers.
+    /// What a version of a model takes and answers; of the current one if `version` is `None`.
+    ///
+    /// A transport that reads a request by the signature told here asks
+    /// [`ModelDescription::version`] to answer it, so that a swap in between mixes nothing.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if it is not served.
-    fn describe(&self, model: &str, version: Option<&str>) -> Result<ModelDescription>;
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if it is not served,
+    /// [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) if it is still to be loaded.
+    fn describe(&self, model: &str, version: Option<&str>) -> Result<Arc<ModelDescription>>;
 
     /// Answers a request.
     ///
@@ -39,7 +44,8 @@ pub trait Inference: Debug + Send + Sync + 'static {
     /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) if the model is not served,
     /// [`ErrorKind::Schema`](crate::ErrorKind::Schema) or
     /// [`ErrorKind::Data`](crate::ErrorKind::Data) if the inputs do not fit,
-    /// [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) if there is too much to do.
+    /// [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable) if there is too much to do or the
+    /// model is still to be loaded.
     async fn infer(&self, request: InferRequest<'_>) -> Result<InferResponse>;
 
     /// All metrics in Prometheus' text format, version 0.0.4.
@@ -52,7 +58,7 @@ pub trait Inference: Debug + Send + Sync + 'static {
 pub struct ModelStatus {
     /// The name it is served under.
     pub name: String,
-    /// The version.
+    /// The version; empty if none is loaded yet.
     pub version: String,
     /// Whether it answers.
     pub ready: bool,
@@ -71,6 +77,8 @@ impl ModelStatus {
 pub struct ModelDescription {
     /// The name it is served under.
     pub name: String,
+    /// The version that is described.
+    pub version: String,
     /// The versions that are served, oldest first.
     pub versions: Vec<String>,
     /// Inputs and task.
@@ -78,9 +86,14 @@ pub struct ModelDescription {
 }
 
 impl ModelDescription {
-    /// A description.
-    pub fn new(name: impl Into<String>, versions: Vec<String>, signature: Arc<Signature>) -> Self {
-        Self { name: name.into(), versions, signature }
+    /// A description of `version`.
+    pub fn new(
+        name: impl Into<String>,
+        version: impl Into<String>,
+        versions: Vec<String>,
+        signature: Arc<Signature>,
+    ) -> Self {
+        Self { name: name.into(), version: version.into(), versions, signature }
     }
 }
 
@@ -190,7 +203,8 @@ impl InferenceRecord {
 }
 
 /// Where an answer went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Route {
     /// To the caller.

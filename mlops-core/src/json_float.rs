@@ -58,3 +58,30 @@ pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D:
 
     deserializer.deserialize_any(Float)
 }
+
+/// The same for a map whose values are floats.
+pub mod map {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[derive(Serialize, Deserialize)]
+    struct Float(#[serde(with = "super")] f64);
+
+    /// Writes a map.
+    ///
+    /// # Errors
+    /// As the serializer.
+    pub fn serialize<S: Serializer>(map: &BTreeMap<String, f64>, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(map.iter().map(|(key, value)| (key, Float(*value))))
+    }
+
+    /// Reads a map.
+    ///
+    /// # Errors
+    /// If a value is neither a number nor one of the three texts.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, f64>, D::Error> {
+        let map = BTreeMap::<String, Float>::deserialize(deserializer)?;
+        Ok(map.into_iter().map(|(key, Float(value))| (key, value)).collect())
+    }
+}

@@ -170,7 +170,8 @@ pub trait Dense: Debug + Send + Sync {
     fn score_row(&self, row: &[f64], scores: &mut [f64]);
 }
 
-/// A model over rows of [`Value`]s, in the order of its signature.
+/// A model over rows of [`Value`]s, in the order of its signature; call it through [`score_row`],
+/// which checks the row.
 pub trait RowModel: Debug + Send + Sync {
     /// Writes the scores of one row; equal to the batch path, and without allocations once
     /// `scratch` has grown.
@@ -185,10 +186,17 @@ pub trait RowModel: Debug + Send + Sync {
 pub struct Scratch {
     pub(crate) from: Vec<Value<'static>>,
     pub(crate) to: Vec<Value<'static>>,
-    pub(crate) numbers: Vec<f64>,
+    numbers: Vec<f64>,
+    inner: Option<Box<Self>>,
 }
 
 impl Scratch {
+    /// The buffers of the model inside of this one, which does not disturb those of this one. The
+    /// first call allocates them.
+    pub fn inner(&mut self) -> &mut Self {
+        self.inner.get_or_insert_default()
+    }
+
     /// A buffer for cells of another lifetime: an empty vector is collected in place, so the
     /// allocation stays.
     pub(crate) fn relabel<'a>(mut cells: Vec<Value<'_>>) -> Vec<Value<'a>> {
@@ -200,20 +208,27 @@ impl Scratch {
 /// The scores of one row by the cheapest path the model has; `None` if it only takes batches.
 ///
 /// # Errors
-/// As [`Model::predict`].
+/// As [`Model::predict`]; [`ErrorKind::Schema`] if `row` does not have one cell an input, or `scores`
+/// not [`Signature::num_scores`] places.
 pub fn score_row(
     model: &dyn Model,
     row: &[Value<'_>],
     scratch: &mut Scratch,
     scores: &mut [f64],
 ) -> Result<Option<()>> {
+    let signature = model.signature();
     if let Some(model) = model.row() {
-        return model.score_row(row, scratch, scores).map(Some);
+        signature.check_row(row, scores)?;
+        model.score_row(row, scratch, scores)?;
+    } else if let Some(model) = model.dense() {
+        signature.check_row(row, scores)?;
+        scratch.numbers.clear();
+        scratch.numbers.extend(row.iter().map(|value| value.to_f64()));
+        model.score_row(&scratch.numbers, scores);
+    } else {
+        return Ok(None);
     }
-    let Some(model) = model.dense() else { return Ok(None) };
-    scratch.numbers.clear();
-    scratch.numbers.extend(row.iter().map(|value| value.to_f64()));
-    model.score_row(&scratch.numbers, scores);
+    signature.check_scores(scores)?;
     Ok(Some(()))
 }
 
@@ -226,19 +241,18 @@ pub fn predict_dense(signature: &Signature, model: &dyn Dense, batch: &RecordBat
     use rayon::prelude::*;
     const ROWS_A_TASK: usize = 512;
     let batch = signature.check(batch)?;
-    let (width, outputs) = (signature.inputs.len().max(1), signature.num_scores());
+    let (inputs, outputs) = (signature.inputs.len(), signature.width()?);
     let matrix = to_matrix(&batch, &signature.input_names())?;
     let mut scores = vec![0.0; batch.num_rows() * outputs];
-    let score = |(rows, scores): (&[f64], &mut [f64])| {
-        for (row, scores) in rows.chunks_exact(width).zip(scores.chunks_exact_mut(outputs)) {
-            model.score_row(row, scores);
+    let score = |(task, scores): (usize, &mut [f64])| {
+        for (row, scores) in (task * ROWS_A_TASK..).zip(scores.chunks_exact_mut(outputs)) {
+            model.score_row(&matrix[row * inputs..][..inputs], scores);
         }
     };
     if batch.num_rows() <= ROWS_A_TASK {
-        score((&matrix, &mut scores));
+        score((0, scores.as_mut_slice()));
     } else {
-        let rows = matrix.par_chunks(width * ROWS_A_TASK);
-        rows.zip(scores.par_chunks_mut(outputs * ROWS_A_TASK)).for_each(score);
+        scores.par_chunks_mut(outputs * ROWS_A_TASK).enumerate().for_each(score);
     }
     signature.answer(scores)
 }

@@ -47,11 +47,31 @@ pub struct Package {
 
 /// Rows with the answers they must get: replayed when a package is published, loaded and deployed.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Samples {
     /// The rows, with the columns of the signature.
     pub inputs: RecordBatch,
     /// The answers.
     pub expected: RecordBatch,
+    /// How far a number may be from the expected one, relative to the greater of 1 and that number.
+    pub tolerance: f64,
+}
+
+impl Samples {
+    /// The tolerance if not said: processors differ in the last bits.
+    pub const TOLERANCE: f64 = 1e-9;
+
+    /// Rows and the answers they must get, within [`Self::TOLERANCE`].
+    pub fn new(inputs: RecordBatch, expected: RecordBatch) -> Self {
+        Self { inputs, expected, tolerance: Self::TOLERANCE }
+    }
+
+    /// Within another tolerance, such as for a model that computes with `f32`.
+    #[must_use]
+    pub fn with_tolerance(mut self, tolerance: f64) -> Self {
+        self.tolerance = tolerance;
+        self
+    }
 }
 
 /// What is known of a package.
@@ -61,7 +81,8 @@ pub struct Samples {
 pub struct Metadata {
     /// What it is for, in a sentence.
     pub description: String,
-    /// How good it was, by the name of the metric.
+    /// How good it was, by the name of the metric; NaN where it is not defined.
+    #[serde(with = "crate::json_float::map")]
     pub scores: BTreeMap<String, f64>,
     /// Notes: the data's digest, the run, the author.
     pub tags: BTreeMap<String, String>,
@@ -112,8 +133,20 @@ impl Package {
         let inputs = model.signature().check(&rows.slice(0, rows.num_rows().min(Self::MAX_SAMPLES)))?;
         let expected = model.predict(&inputs)?;
         let metadata = Metadata { created_ms: crate::now_ms(), ..Metadata::default() };
-        let samples = Samples { inputs, expected };
+        let samples = Samples::new(inputs, expected);
         let environment = Environment::here();
+        Ok(Self { name, model, samples, drift: None, explainer: None, metadata, environment })
+    }
+
+    /// A package as it was stored, still without metadata and the like; nothing is computed, so
+    /// [`self_test`](Self::self_test) is due.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) for a name as [`check_name`] refuses it.
+    pub fn restored(name: impl Into<String>, model: Arc<dyn Model>, samples: Samples) -> Result<Self> {
+        let name = name.into();
+        check_name("model name", &name)?;
+        let (metadata, environment) = (Metadata::default(), Environment::here());
         Ok(Self { name, model, samples, drift: None, explainer: None, metadata, environment })
     }
 
@@ -170,59 +203,82 @@ impl Package {
 
     /// Replays the samples, by batch and, where the model can, row by row.
     ///
-    /// Labels must be equal; numbers may differ by 10⁻⁹, relative to the greater of 1 and the
-    /// number, because processors differ in the last bit.
+    /// Labels must be equal; numbers may differ by [`Samples::tolerance`].
     ///
     /// # Errors
-    /// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) naming the first row and column that differs.
+    /// [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) naming the first row and column that
+    /// differs, or if there is nothing to test with.
     pub fn self_test(&self) -> Result<()> {
-        let answer = self.model.predict(&self.samples.inputs).context("package", &self.name)?;
-        compare(&self.samples.expected, &answer).context("package", &self.name)?;
+        self.test_batch().context("package", &self.name)?;
         self.test_rows().context("package", &self.name).context("path", "row by row")
     }
 
+    fn test_batch(&self) -> Result<()> {
+        if self.samples.inputs.num_rows() == 0 {
+            return Err(Error::corrupt("the package has no sample rows to test itself with: publish it again"));
+        }
+        if !self.samples.tolerance.is_finite() || self.samples.tolerance < 0.0 {
+            return Err(Error::corrupt(format!("a tolerance of {} compares nothing", self.samples.tolerance)));
+        }
+        self.samples.compare(&self.model.predict(&self.samples.inputs)?)
+    }
+
     fn test_rows(&self) -> Result<()> {
+        if self.model.row().is_none() && self.model.dense().is_none() {
+            return Ok(());
+        }
         let signature = self.signature();
         let reader = CellReader::new(&self.samples.inputs)?;
-        let mut scores = vec![0.0; signature.num_scores() * reader.num_rows()];
+        let width = signature.width()?;
+        let mut scores = vec![0.0; width * reader.num_rows()];
         let mut scratch = Scratch::default();
-        for (row, scores) in scores.chunks_exact_mut(signature.num_scores()).enumerate() {
+        for (row, scores) in scores.chunks_exact_mut(width).enumerate() {
             let cells: Vec<_> = reader.row(row).collect();
             if score_row(self.model.as_ref(), &cells, &mut scratch, scores)?.is_none() {
                 return Ok(());
             }
         }
-        compare(&self.samples.expected, &signature.answer(scores)?)
+        self.samples.compare(&signature.answer(scores)?)
     }
 }
 
-fn compare(expected: &RecordBatch, answer: &RecordBatch) -> Result<()> {
-    if expected.schema() != answer.schema() || expected.num_rows() != answer.num_rows() {
-        return Err(Error::corrupt("the samples got an answer of another form than when the package was made"));
-    }
-    for (i, field) in expected.schema().fields().iter().enumerate() {
-        let (expected, answer) = (expected.column(i), answer.column(i));
-        if let Some(row) = first_difference(expected.as_ref(), answer.as_ref()) {
-            return Err(Error::corrupt(format!(
-                "sample row {row} got another '{}' than when the package was made: do not serve it; publish it again",
-                field.name()
-            )));
+impl Samples {
+    fn compare(&self, answer: &RecordBatch) -> Result<()> {
+        let expected = &self.expected;
+        if expected.schema() != answer.schema() || expected.num_rows() != answer.num_rows() {
+            return Err(Error::corrupt("the samples got an answer of another form than when the package was made"));
         }
+        for (i, field) in expected.schema().fields().iter().enumerate() {
+            if let Some(row) = self.first_difference(expected.column(i), answer.column(i)) {
+                return Err(Error::corrupt(format!(
+                    "sample row {row} got another '{}' than when the package was made: do not serve it; publish it \
+                     again",
+                    field.name()
+                )));
+            }
+        }
+        Ok(())
     }
-    Ok(())
-}
 
-fn first_difference(expected: &dyn Array, answer: &dyn Array) -> Option<usize> {
-    let close = |a: f64, b: f64| (a - b).abs() <= 1e-9 * a.abs().max(1.0) || (a.is_nan() && b.is_nan()) || a == b;
-    match expected.data_type() {
-        DataType::Float64 => {
-            let (a, b) = (expected.as_primitive::<Float64Type>(), answer.as_primitive::<Float64Type>());
-            a.iter().zip(b).position(|(a, b)| !close(a.unwrap_or(f64::NAN), b.unwrap_or(f64::NAN)))
+    fn first_difference(&self, expected: &dyn Array, answer: &dyn Array) -> Option<usize> {
+        match expected.data_type() {
+            DataType::Float64 => {
+                let (a, b) = (expected.as_primitive::<Float64Type>(), answer.as_primitive::<Float64Type>());
+                a.iter().zip(b).position(|(a, b)| !self.is_close(a.unwrap_or(f64::NAN), b.unwrap_or(f64::NAN)))
+            }
+            DataType::FixedSizeList(_, width) => {
+                let (a, b) = (expected.as_fixed_size_list(), answer.as_fixed_size_list());
+                self.first_difference(a.values(), b.values()).map(|i| i / (*width).max(1) as usize)
+            }
+            _ => (0..expected.len()).find(|row| expected.slice(*row, 1).to_data() != answer.slice(*row, 1).to_data()),
         }
-        DataType::FixedSizeList(_, width) => {
-            let (a, b) = (expected.as_fixed_size_list(), answer.as_fixed_size_list());
-            first_difference(a.values(), b.values()).map(|i| i / (*width).max(1) as usize)
-        }
-        _ => (0..expected.len()).find(|row| expected.slice(*row, 1).to_data() != answer.slice(*row, 1).to_data()),
+    }
+
+    fn is_close(&self, expected: f64, answer: f64) -> bool {
+        let near = || (expected - answer).abs() <= self.tolerance * expected.abs().max(1.0);
+        // An infinite distance is within an infinite tolerance, so infinities must be equal.
+        expected == answer
+            || (expected.is_nan() && answer.is_nan())
+            || (expected.is_finite() && answer.is_finite() && near())
     }
 }

@@ -1,4 +1,3 @@
-use std::collections::BTreeSet;
 use std::mem::take;
 use std::sync::Arc;
 
@@ -8,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use crate::columns::find_column;
+use crate::model::score_row;
 use crate::{
     Artifact, Codecs, Dense, Error, InputColumn, Load, Model, Recipe, Result, ResultExt, Role, RowModel, RowTransform,
     Run, Scratch, Signature, Spec, Table, Trainer, Transform, Transformer, Value,
@@ -137,7 +137,8 @@ impl Transform for Chain {
     }
 
     fn rows(&self, input: &Schema) -> Result<Option<Arc<dyn RowTransform>>> {
-        Ok(self.bind(input)?.map(|steps| Arc::new(RowChain { steps }) as Arc<dyn RowTransform>))
+        let width = input.fields().len();
+        Ok(self.bind(input)?.map(|steps| Arc::new(RowChain { width, steps }) as Arc<dyn RowTransform>))
     }
 
     fn save(&self) -> Result<Artifact> {
@@ -163,11 +164,15 @@ impl Load for Chain {
 /// scratch.
 #[derive(Debug)]
 struct RowChain {
+    width: usize,
     steps: Vec<Arc<dyn RowTransform>>,
 }
 
 impl RowTransform for RowChain {
     fn apply_row<'a>(&'a self, input: &[Value<'a>], output: &mut Vec<Value<'a>>) -> Result<()> {
+        if input.len() != self.width {
+            return Err(Error::schema(format!("a row of {} cells, {} columns are needed", input.len(), self.width)));
+        }
         output.extend_from_slice(input);
         let mut from = Vec::with_capacity(input.len());
         for step in &self.steps {
@@ -273,7 +278,8 @@ impl PipelineModel {
         let output = chain.output_schema(&input)?;
         let inputs = model.signature().inputs.iter().map(|input| find_column(&output, &input.name));
         let inputs = inputs.collect::<Result<Vec<_>>>()?;
-        let steps = if model.dense().is_some() { chain.bind(&input)? } else { None };
+        let takes_rows = model.dense().is_some() || model.row().is_some();
+        let steps = if takes_rows { chain.bind(&input)? } else { None };
         let rows = steps.map(|steps| BoundRows { steps, inputs });
         Ok(Self { chain, model, signature, rows })
     }
@@ -299,7 +305,9 @@ impl Model for PipelineModel {
     }
 
     fn dense(&self) -> Option<&dyn Dense> {
-        if self.chain.steps.is_empty() { self.model.dense() } else { None }
+        let rows = self.rows.as_ref().filter(|rows| rows.steps.is_empty())?;
+        let same_row = rows.inputs.iter().copied().eq(0..self.signature.inputs.len());
+        if same_row { self.model.dense() } else { None }
     }
 
     fn row(&self) -> Option<&dyn RowModel> {
@@ -315,24 +323,38 @@ impl Model for PipelineModel {
 
 impl RowModel for PipelineModel {
     fn score_row(&self, row: &[Value<'_>], scratch: &mut Scratch, scores: &mut [f64]) -> Result<()> {
-        let (Some(rows), Some(model)) = (&self.rows, self.model.dense()) else {
-            return Err(Error::unsupported("this model takes batches only"));
-        };
+        let rows = self.rows.as_ref().ok_or_else(batches_only)?;
+        self.signature.check_row(row, scores)?;
         let mut from = Scratch::relabel(take(&mut scratch.from));
         let mut to = Scratch::relabel(take(&mut scratch.to));
         from.extend_from_slice(row);
-        for step in &rows.steps {
-            to.clear();
-            step.apply_row(&from, &mut to)?;
-            std::mem::swap(&mut from, &mut to);
-        }
-        scratch.numbers.clear();
-        scratch.numbers.extend(rows.inputs.iter().map(|i| from[*i].to_f64()));
+        let prepared = rows.prepare(&mut from, &mut to);
+        let scored = prepared.and_then(|()| score_row(self.model.as_ref(), &to, scratch.inner(), scores));
         scratch.from = Scratch::relabel(from);
         scratch.to = Scratch::relabel(to);
-        model.score_row(&scratch.numbers, scores);
+        scored?.ok_or_else(batches_only)
+    }
+}
+
+impl BoundRows {
+    /// Applies the steps to the row in `from`, and puts the inputs of the model into `to`.
+    fn prepare<'a>(&'a self, from: &mut Vec<Value<'a>>, to: &mut Vec<Value<'a>>) -> Result<()> {
+        for step in &self.steps {
+            to.clear();
+            step.apply_row(from, to)?;
+            std::mem::swap(from, to);
+        }
+        to.clear();
+        for input in &self.inputs {
+            let cell = from.get(*input);
+            to.push(*cell.ok_or_else(|| Error::internal("the steps gave fewer cells than they said they would"))?);
+        }
         Ok(())
     }
+}
+
+fn batches_only() -> Error {
+    Error::unsupported("this model takes batches only")
 }
 
 #[derive(Serialize, Deserialize)]
@@ -353,10 +375,6 @@ impl Load for PipelineModel {
         let State { signature } = artifact.state()?;
         if signature.task != model.signature().task {
             return Err(Error::corrupt("the model answers another task than the pipeline around it"));
-        }
-        let names: BTreeSet<&str> = signature.input_names().into_iter().collect();
-        if names.len() != signature.inputs.len() {
-            return Err(Error::corrupt("two inputs of the pipeline have the same name"));
         }
         Self::new(Chain::load(chain, codecs)?, model, signature)
     }

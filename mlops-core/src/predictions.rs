@@ -1,5 +1,8 @@
 use std::fmt::Debug;
 
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::datatypes::Float64Type;
+
 use crate::columns::numbers;
 use crate::{Error, Model, Result, Role, Table, Task};
 
@@ -31,8 +34,8 @@ impl Predictions {
     /// Answers and truth of as many rows as `target` has.
     ///
     /// # Errors
-    /// [`ErrorKind::Data`](crate::ErrorKind::Data) if the lengths do not fit, or a class index is
-    /// none.
+    /// [`ErrorKind::Data`](crate::ErrorKind::Data) if the lengths do not fit, a class index is none,
+    /// the number to predict is not finite, or a score is NaN.
     pub fn new(task: Task, target: Vec<f64>, scores: Vec<f64>) -> Result<Self> {
         let width = match &task {
             Task::Classification { classes } => classes.len(),
@@ -45,11 +48,19 @@ impl Predictions {
                 target.len()
             )));
         }
-        if let Task::Classification { classes } = &task {
-            let is_class = |y: &f64| *y >= 0.0 && *y < classes.len() as f64 && y.fract() == 0.0;
-            if let Some(row) = target.iter().position(|y| !is_class(y)) {
-                return Err(Error::data(format!("the target of row {row} is {}, no class index", target[row])));
-            }
+        let is_target = |y: &f64| match &task {
+            Task::Classification { classes } => *y >= 0.0 && *y < classes.len() as f64 && y.fract() == 0.0,
+            Task::Regression => y.is_finite(),
+        };
+        if let Some(row) = target.iter().position(|y| !is_target(y)) {
+            let wanted = if task == Task::Regression { "not a finite number" } else { "no class index" };
+            return Err(Error::data(format!("the target of row {row} is {}, {wanted}", target[row])));
+        }
+        if let Some(i) = scores.iter().position(|score| score.is_nan()) {
+            return Err(Error::data(format!(
+                "the score of row {} is NaN: an input is missing or not a number, and the model can't do without",
+                i / width.max(1)
+            )));
         }
         Ok(Self { task, target, scores, weights: None })
     }
@@ -77,17 +88,11 @@ impl Predictions {
         let answer = model.predict(&batch)?;
         let target = data.column(data.target()?.name())?;
         let signature = model.signature();
-        let (target, scores) = match &signature.task {
-            Task::Classification { classes } => {
-                let target = classes.indices(&target)?.into_iter().map(|i| i as f64).collect();
-                (target, proba_values(&answer)?)
-            }
-            Task::Regression => {
-                let target = numbers(&target, "target")?.iter().map(|y| y.unwrap_or(f64::NAN)).collect();
-                let scores = numbers(answer.column(0), "predict")?;
-                (target, scores.values().to_vec())
-            }
+        let target = match &signature.task {
+            Task::Classification { classes } => classes.indices(&target)?.into_iter().map(|i| i as f64).collect(),
+            Task::Regression => numbers(&target, "target")?.iter().map(|y| y.unwrap_or(f64::NAN)).collect(),
         };
+        let scores = Self::scores_of(&answer)?;
         let predictions = Self::new(signature.task.clone(), target, scores)?;
         let weight = data.schema().fields().iter().find(|f| data.roles().of(f.name()) == Role::Weight);
         match weight {
@@ -97,6 +102,22 @@ impl Predictions {
             }
             None => Ok(predictions),
         }
+    }
+
+    /// The scores in an answer of [`Model::predict`], row-major: the probabilities of a
+    /// classification, or the numbers of a regression.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Schema`](crate::ErrorKind::Schema) if it is no answer.
+    pub fn scores_of(answer: &RecordBatch) -> Result<Vec<f64>> {
+        if let Some(proba) = answer.column_by_name("predict_proba") {
+            let proba = proba.as_fixed_size_list_opt().ok_or_else(no_answer)?;
+            let width = proba.value_length() as usize;
+            let values = proba.values().as_primitive_opt::<Float64Type>().ok_or_else(no_answer)?;
+            return Ok(values.values()[proba.offset() * width..][..proba.len() * width].to_vec());
+        }
+        let predict = answer.column_by_name("predict").ok_or_else(no_answer)?;
+        Ok(numbers(predict, "predict")?.values().to_vec())
     }
 
     /// How many rows there are.
@@ -145,16 +166,8 @@ impl Predictions {
     }
 }
 
-/// The probabilities of an answer, row-major.
-fn proba_values(answer: &arrow::array::RecordBatch) -> Result<Vec<f64>> {
-    use arrow::array::{Array, AsArray};
-    let proba = answer
-        .column_by_name("predict_proba")
-        .and_then(|column| column.as_fixed_size_list_opt())
-        .ok_or_else(|| Error::internal("a classification answered without predict_proba"))?;
-    let width = proba.value_length() as usize;
-    let values = proba.values().as_primitive::<arrow::datatypes::Float64Type>();
-    Ok(values.values()[proba.offset() * width..(proba.offset() + proba.len()) * width].to_vec())
+fn no_answer() -> Error {
+    Error::schema("an answer has a column 'predict', and 'predict_proba' (fixed-size lists of Float64) for classes")
 }
 
 /// A number that says how good answers are.

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result};
 
-/// The name of a model, a version's alias, an experiment: 1 to 128 of `A-Z a-z 0-9 . _ -`, not
-/// starting with a dot or a dash, so that it is safe in a path, a URL and a metric label.
+/// The name of a model, a version's alias, an experiment: 1 to 128 of `A-Z a-z 0-9 . _ -`, starting
+/// with a letter, a digit or an underscore, so that it is safe in a path, a URL and a metric label.
 ///
 /// # Errors
 /// [`ErrorKind::Config`](crate::ErrorKind::Config) saying which character is not allowed.
@@ -23,7 +23,7 @@ pub fn check_name(what: &str, name: &str) -> Result<()> {
         return Ok(());
     };
     Err(Error::config(format!(
-        "{what} {name:?} {problem}: use 1 to 128 of A-Z a-z 0-9 . _ -, starting with a letter or digit"
+        "{what} {name:?} {problem}: use 1 to 128 of A-Z a-z 0-9 . _ -, starting with a letter, a digit or an underscore"
     )))
 }
 
@@ -140,8 +140,10 @@ impl FromStr for ModelRef {
             check_alias(alias)?;
             (model, Pick::Alias(alias.to_owned()))
         } else if let Some((model, number)) = text.split_once(':') {
-            let number = number.parse().map_err(|_| {
-                Error::config(format!("{text:?} has no whole number after the colon: write name:version or name@alias"))
+            let number = version_number(number).ok_or_else(|| {
+                Error::config(format!(
+                    "{text:?} has no version number (1, 2, …) after the colon: write name:version or name@alias"
+                ))
             })?;
             (model, Pick::Version(number))
         } else {
@@ -150,6 +152,12 @@ impl FromStr for ModelRef {
         check_name("model name", model)?;
         Ok(Self { model: model.to_owned(), pick })
     }
+}
+
+/// One spelling for each version, so that a reference can be compared and cached as text.
+fn version_number(text: &str) -> Option<u64> {
+    let plain = !text.starts_with('0') && text.bytes().all(|byte| byte.is_ascii_digit());
+    if plain { text.parse().ok() } else { None }
 }
 
 impl fmt::Display for ModelRef {
@@ -162,16 +170,52 @@ impl fmt::Display for ModelRef {
     }
 }
 
-/// Refuses names that can't be an alias: besides [`check_name`], `latest` and `v1`-like names,
-/// which other tools read as versions.
+/// Refuses names that can't be an alias: besides [`check_name`], `latest` and `v1`-like names in
+/// upper or lower case, which other tools read as versions.
 ///
 /// # Errors
 /// [`ErrorKind::Config`](crate::ErrorKind::Config) saying why.
 pub fn check_alias(alias: &str) -> Result<()> {
     check_name("alias", alias)?;
-    let version_like = alias.strip_prefix('v').is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));
-    if alias == "latest" || version_like {
+    let number = alias.strip_prefix(['v', 'V']).unwrap_or_default();
+    let version_like = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    if alias.eq_ignore_ascii_case("latest") || version_like {
         return Err(Error::config(format!("alias {alias:?} is reserved: it reads like a version")));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ErrorKind;
+
+    fn refused(text: &str) -> bool {
+        text.parse::<ModelRef>().is_err_and(|error| error.kind() == ErrorKind::Config)
+    }
+
+    #[test]
+    fn a_version_has_one_spelling() {
+        for text in ["m:+3", "m:007", "m:0", "m:", "m: 1", "m:1_0", "m:99999999999999999999"] {
+            assert!(refused(text), "{text}");
+        }
+        assert_eq!("m:10".parse::<Version>().unwrap().number(), 10);
+        assert!("m".parse::<Version>().is_err());
+    }
+
+    #[test]
+    fn names_of_versions_are_no_aliases() {
+        for text in ["m@V1", "m@v12", "m@Latest", "m@LATEST", "m@"] {
+            assert!(refused(text), "{text}");
+        }
+        for text in ["m@v", "m@vip", "m@latest-but-one", "_m@_a"] {
+            assert!(!refused(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_name_says_what_is_wrong_with_it() {
+        let error = check_name("model name", "-m").unwrap_err();
+        assert!(error.message().ends_with("starting with a letter, a digit or an underscore"), "{error}");
+    }
 }

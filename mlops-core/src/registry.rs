@@ -1,10 +1,12 @@
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::future::poll_fn;
+use std::task::{Context, Poll};
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 
-use crate::{ModelRef, Package, Result, Version};
+use crate::{ErrorKind, ModelRef, Package, Result, Version};
 
 /// Where packages are kept: versions that never change, and aliases that move.
 #[async_trait]
@@ -54,16 +56,18 @@ pub trait Registry: Debug + Send + Sync + 'static {
 /// What every [`Registry`] can do besides.
 pub trait RegistryExt: Registry {
     /// Points `alias` to `to`, wherever it points now: reads it and tries again while others move
-    /// it.
+    /// it, up to 64 times.
     ///
     /// # Errors
-    /// As [`Registry::set_alias`], except for the conflict.
+    /// As [`Registry::set_alias`]; a conflict means that others moved the alias every time.
     fn promote(&self, to: &Version, alias: &str) -> impl Future<Output = Result<()>> + Send {
         async move {
+            // The first try, and one for each of these.
+            let mut more = 1..64;
             loop {
                 let now = self.aliases(to.model()).await?.remove(alias);
                 match self.set_alias(alias, to, now.as_ref()).await {
-                    Err(error) if error.kind() == crate::ErrorKind::Conflict => {}
+                    Err(error) if error.kind() == ErrorKind::Conflict && more.next().is_some() => others_first().await,
                     done => return done,
                 }
             }
@@ -84,3 +88,69 @@ pub trait RegistryExt: Registry {
 }
 
 impl<R: Registry + ?Sized> RegistryExt for R {}
+
+/// Lets the other tasks of the thread go on before this one.
+async fn others_first() {
+    let mut waited = false;
+    let wait = |context: &mut Context<'_>| {
+        if std::mem::replace(&mut waited, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    };
+    poll_fn(wait).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use futures::StreamExt;
+    use futures::executor::block_on;
+
+    use super::*;
+    use crate::Error;
+
+    /// Somebody else is faster this many times.
+    #[derive(Debug)]
+    struct Contended(AtomicU32);
+
+    #[async_trait]
+    impl Registry for Contended {
+        async fn publish(&self, _: &Package) -> Result<Version> {
+            Err(Error::unsupported("not here"))
+        }
+
+        async fn fetch(&self, version: &Version) -> Result<Package> {
+            Err(Error::not_found(version.to_string()))
+        }
+
+        async fn resolve(&self, model: &ModelRef) -> Result<Version> {
+            Err(Error::not_found(model.to_string()))
+        }
+
+        async fn set_alias(&self, alias: &str, _: &Version, _: Option<&Version>) -> Result<()> {
+            match self.0.fetch_sub(1, Ordering::Relaxed) {
+                0 => Ok(()),
+                _ => Err(Error::new(ErrorKind::Conflict, format!("{alias} was moved"))),
+            }
+        }
+
+        async fn aliases(&self, _: &str) -> Result<BTreeMap<String, Version>> {
+            Ok(BTreeMap::new())
+        }
+
+        fn list(&self, _: Option<&str>) -> BoxStream<'static, Result<Version>> {
+            futures::stream::empty().boxed()
+        }
+    }
+
+    #[test]
+    fn a_promotion_tries_again_but_not_for_ever() {
+        let version = Version::new("flights", 1).unwrap();
+        assert!(block_on(Contended(AtomicU32::new(63)).promote(&version, "champion")).is_ok());
+        let error = block_on(Contended(AtomicU32::new(64)).promote(&version, "champion")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Conflict);
+    }
+}

@@ -2,14 +2,18 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BooleanArray, FixedSizeListArray, Float64Array, Int64Array, RecordBatch, StringArray,
+    Array, ArrayRef, AsArray, BooleanArray, FixedSizeListArray, Float64Array, Int64Array, RecordBatch, StringArray,
 };
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use serde::{Deserialize, Serialize};
 
-use crate::columns::{describe_columns, is_numeric, is_text, numbers, texts};
-use crate::{Error, Result, Role, Table};
+use crate::columns::{describe_columns, is_text, texts};
+use crate::{Error, Result, Table, Value};
+
+mod input;
+
+pub use input::{Domain, InputColumn};
 
 /// What a model takes and what it answers: the contract that a package carries and a server checks.
 ///
@@ -25,7 +29,7 @@ use crate::{Error, Result, Role, Table};
 /// # Ok::<(), mlops_core::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "Stored")]
 #[non_exhaustive]
 pub struct Signature {
     /// The input columns, in the order of a row.
@@ -34,46 +38,27 @@ pub struct Signature {
     pub task: Task,
 }
 
-/// One input of a model.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// A signature as it was read, still to be checked.
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct InputColumn {
-    /// The name of the column.
-    pub name: String,
-    /// Its Arrow type.
-    pub data_type: DataType,
-    /// Whether a value may be missing.
-    pub nullable: bool,
-    /// What the column is for.
-    pub role: Role,
-    /// The values that training saw.
-    pub domain: Domain,
+struct Stored {
+    inputs: Vec<InputColumn>,
+    task: Task,
 }
 
-/// The values of an input that training saw: documentation for users and a reference for monitors,
-/// not a condition for an answer.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Domain {
-    /// Not recorded.
-    #[default]
-    Any,
-    /// These texts, at most [`Domain::MAX_CATEGORIES`] of them.
-    Categories(Vec<String>),
-    /// Numbers from `min` to `max`.
-    Range {
-        /// The smallest finite value.
-        min: f64,
-        /// The greatest finite value.
-        max: f64,
-    },
-}
+impl TryFrom<Stored> for Signature {
+    type Error = String;
 
-impl Domain {
-    /// A text column with more different values than this is recorded as [`Domain::Any`].
-    pub const MAX_CATEGORIES: usize = 200;
+    fn try_from(Stored { inputs, task }: Stored) -> Result<Self, String> {
+        let mut names = BTreeSet::new();
+        if let Some(twice) = inputs.iter().find(|input| !names.insert(input.name.as_str())) {
+            return Err(format!("two inputs are called '{}'", twice.name));
+        }
+        if let Task::Classification { classes } = &task {
+            classes.check()?;
+        }
+        Ok(Self { inputs, task })
+    }
 }
 
 /// What a model predicts.
@@ -154,12 +139,13 @@ impl Signature {
     }
 
     /// Checks a batch against the inputs: picks the columns by name, in order, and converts types
-    /// where nothing is lost (an integer to a float, a string to another kind of string).
-    /// Columns that are no inputs are left out.
+    /// where nothing is lost (an integer to a float, a string to another kind of string), except that
+    /// a float may be rounded to a narrower one. Columns that are no inputs are left out.
     ///
     /// # Errors
     /// [`ErrorKind::Schema`](crate::ErrorKind::Schema) for a missing column or another type,
-    /// [`ErrorKind::Data`](crate::ErrorKind::Data) for a null where none may be.
+    /// [`ErrorKind::Data`](crate::ErrorKind::Data) for a null where none may be, or a value that the
+    /// input can't hold without losing digits.
     pub fn check(&self, batch: &RecordBatch) -> Result<RecordBatch> {
         let mut columns = Vec::with_capacity(self.inputs.len());
         for input in &self.inputs {
@@ -178,11 +164,57 @@ impl Signature {
         Ok(RecordBatch::try_new_with_options(self.input_schema(), columns, &options)?)
     }
 
+    /// Checks a row of cells against the inputs, and the room for its scores, as [`Self::check`] does
+    /// with a batch. Allocates nothing if they fit.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub fn check_row(&self, row: &[Value<'_>], scores: &[f64]) -> Result<()> {
+        if row.len() != self.inputs.len() {
+            return Err(Error::schema(format!(
+                "a row of {} cells for {} inputs: {}",
+                row.len(),
+                self.inputs.len(),
+                describe_columns(&self.input_schema())
+            )));
+        }
+        if scores.len() != self.num_scores() {
+            return Err(Error::schema(format!(
+                "room for {} scores, but the model gives {} a row",
+                scores.len(),
+                self.num_scores()
+            )));
+        }
+        self.inputs.iter().zip(row).try_for_each(|(input, cell)| input.check_cell(*cell))
+    }
+
+    /// Refuses scores that are no probabilities because an input was not a number.
+    pub(crate) fn check_scores(&self, scores: &[f64]) -> Result<()> {
+        if self.task == Task::Regression {
+            return Ok(());
+        }
+        match scores.iter().position(|score| score.is_nan()) {
+            Some(i) => Err(Error::data(format!(
+                "row {} has no probabilities: an input is missing or not a number, and the model can't do without",
+                i / self.num_scores().max(1)
+            ))),
+            None => Ok(()),
+        }
+    }
+
     /// How many scores a row has.
     pub fn num_scores(&self) -> usize {
         match &self.task {
             Task::Classification { classes } => classes.len(),
             Task::Regression => 1,
+        }
+    }
+
+    /// [`Self::num_scores`], which is not 0 for a signature of training or of a package.
+    pub(crate) fn width(&self) -> Result<usize> {
+        match self.num_scores() {
+            0 => Err(Error::internal("a classification without classes has no scores")),
+            width => Ok(width),
         }
     }
 
@@ -200,12 +232,14 @@ impl Signature {
     /// The answer for row-major scores: [`Self::num_scores`] for each row.
     ///
     /// # Errors
-    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) if the number of scores is no multiple.
+    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) if the number of scores is no multiple,
+    /// [`ErrorKind::Data`](crate::ErrorKind::Data) if a probability is NaN.
     pub fn answer(&self, scores: Vec<f64>) -> Result<RecordBatch> {
-        let width = self.num_scores();
+        let width = self.width()?;
         if !scores.len().is_multiple_of(width) {
             return Err(Error::internal(format!("{} scores are not rows of {width}", scores.len())));
         }
+        self.check_scores(&scores)?;
         let columns: Vec<ArrayRef> = match &self.task {
             Task::Classification { classes } => {
                 let chosen: Vec<usize> = scores.chunks_exact(width).map(Self::choose).collect();
@@ -227,79 +261,6 @@ fn proba_item() -> Arc<Field> {
     Arc::new(Field::new_list_field(DataType::Float64, false))
 }
 
-impl InputColumn {
-    /// An input of any domain.
-    pub fn new(name: impl Into<String>, data_type: DataType, nullable: bool) -> Self {
-        Self { name: name.into(), data_type, nullable, role: Role::Feature, domain: Domain::Any }
-    }
-
-    /// The input that column `field` of `table` makes, with the values seen there.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Schema`](crate::ErrorKind::Schema) if the table has no such column.
-    pub fn of(table: &Table, field: &Field) -> Result<Self> {
-        Ok(Self {
-            domain: Domain::of(&table.column(field.name())?, field)?,
-            role: table.roles().of(field.name()),
-            ..Self::new(field.name(), field.data_type().clone(), field.is_nullable())
-        })
-    }
-
-    fn convert(&self, column: &ArrayRef) -> Result<ArrayRef> {
-        let given = column.data_type();
-        let converted = if *given == self.data_type {
-            Arc::clone(column)
-        } else if self.takes(given) {
-            cast(column, &self.data_type)?
-        } else {
-            return Err(Error::schema(format!("input '{}' must be {}, given was {given}", self.name, self.data_type)));
-        };
-        let nulls = converted.null_count();
-        if nulls > column.null_count() {
-            return Err(Error::data(format!("input '{}' has values that {} can't hold", self.name, self.data_type)));
-        }
-        if nulls > 0 && !self.nullable {
-            return Err(Error::data(format!("input '{}' must have a value in every row; {nulls} are null", self.name)));
-        }
-        Ok(converted)
-    }
-
-    fn takes(&self, given: &DataType) -> bool {
-        let wanted = &self.data_type;
-        *given == DataType::Null
-            || (wanted.is_integer() && given.is_integer())
-            || (wanted.is_floating() && is_numeric(given))
-            || (is_text(wanted) && is_text(given))
-            || (wanted.is_temporal() && given.is_temporal())
-            || (wanted.is_temporal() && given.is_integer())
-    }
-}
-
-impl Domain {
-    fn of(column: &ArrayRef, field: &Field) -> Result<Self> {
-        if is_text(field.data_type()) {
-            let mut seen = BTreeSet::new();
-            let texts = texts(column, field.name())?;
-            for text in texts.iter().flatten() {
-                seen.insert(text);
-                if seen.len() > Self::MAX_CATEGORIES {
-                    return Ok(Self::Any);
-                }
-            }
-            return Ok(Self::Categories(seen.into_iter().map(str::to_owned).collect()));
-        }
-        if !is_numeric(field.data_type()) {
-            return Ok(Self::Any);
-        }
-        let numbers = numbers(column, field.name())?;
-        let finite = numbers.iter().flatten().filter(|x| x.is_finite());
-        let range = finite.fold(None, |range: Option<(f64, f64)>, x| {
-            Some(range.map_or((x, x), |(min, max)| (min.min(x), max.max(x))))
-        });
-        Ok(range.map_or(Self::Any, |(min, max)| Self::Range { min, max }))
-    }
-}
-
 impl Task {
     /// The task that a target column sets: booleans, whole numbers and texts are classes, floats
     /// are a regression.
@@ -307,23 +268,26 @@ impl Task {
     /// To predict a whole number as a quantity, convert the column to `Float64`.
     ///
     /// # Errors
-    /// [`ErrorKind::Data`](crate::ErrorKind::Data) for nulls, or more than 1,000 classes;
-    /// [`ErrorKind::Schema`](crate::ErrorKind::Schema) for another type.
+    /// [`ErrorKind::Data`](crate::ErrorKind::Data) for nulls, fewer than 2 or more than 1,000
+    /// classes; [`ErrorKind::Schema`](crate::ErrorKind::Schema) for another type.
     pub fn of(target: &ArrayRef, field: &Field) -> Result<Self> {
         let name = field.name();
-        if target.null_count() > 0 {
-            return Err(Error::data(format!(
-                "target '{name}' has {} nulls: filter those rows before training",
-                target.null_count()
-            )));
+        let nulls = target.logical_null_count();
+        if nulls > 0 {
+            return Err(Error::data(format!("target '{name}' has {nulls} nulls: filter those rows before training")));
         }
-        let classes = match field.data_type() {
+        let classes = match target.data_type() {
             float if float.is_floating() => return Ok(Self::Regression),
-            DataType::Boolean => Classes::Bool,
+            DataType::Boolean => {
+                let seen = target.as_boolean();
+                if !seen.has_true() || !seen.has_false() {
+                    return Err(too_few_classes(name, usize::from(!seen.is_empty())));
+                }
+                Classes::Bool
+            }
             integer if integer.is_integer() => {
-                let values = cast(target, &DataType::Int64)?;
-                let values = values.as_any().downcast_ref::<Int64Array>();
-                let seen: BTreeSet<i64> = values.into_iter().flatten().flatten().collect();
+                let values = whole_numbers(target, name)?;
+                let seen: BTreeSet<i64> = values.values().iter().copied().collect();
                 Classes::Int(seen.into_iter().collect())
             }
             text if is_text(text) => {
@@ -337,7 +301,10 @@ impl Task {
                 )));
             }
         };
-        if classes.len() > 1_000 {
+        if classes.len() < 2 {
+            return Err(too_few_classes(name, classes.len()));
+        }
+        if classes.len() > Classes::MAX {
             return Err(Error::data(format!(
                 "target '{name}' has {} classes: convert it to Float64 if it is a quantity",
                 classes.len()
@@ -347,7 +314,35 @@ impl Task {
     }
 }
 
+fn too_few_classes(target: &str, seen: usize) -> Error {
+    Error::data(format!("target '{target}' has {seen} classes: at least 2 are needed to tell them apart"))
+}
+
+/// A target of whole numbers, which must fit into `Int64`; nulls stay.
+fn whole_numbers(target: &ArrayRef, name: &str) -> Result<Int64Array> {
+    let values = cast(target, &DataType::Int64)?;
+    if values.null_count() > target.logical_null_count() {
+        return Err(Error::data(format!("target '{name}' has classes beyond {}: give them other numbers", i64::MAX)));
+    }
+    Ok(values.as_primitive::<Int64Type>().clone())
+}
+
 impl Classes {
+    /// The most classes that a target may have.
+    const MAX: usize = 1_000;
+
+    fn check(&self) -> Result<(), String> {
+        if !(2..=Self::MAX).contains(&self.len()) {
+            return Err(format!("{} classes: 2 to {} are needed", self.len(), Self::MAX));
+        }
+        let ascending = match self {
+            Self::Bool => true,
+            Self::Int(classes) => classes.is_sorted_by(|a, b| a < b),
+            Self::Text(classes) => classes.is_sorted_by(|a, b| a < b),
+        };
+        if ascending { Ok(()) } else { Err("the classes are not in ascending order, each once".to_owned()) }
+    }
+
     /// How many classes there are.
     #[expect(clippy::len_without_is_empty, reason = "a target without a value has no classes to ask about")]
     pub fn len(&self) -> usize {
@@ -379,28 +374,32 @@ impl Classes {
         }
     }
 
-    /// The class index of every value of a target column.
+    /// The class index of every value of a target column. One pass; copies a column of another width
+    /// or another kind of text.
     ///
     /// # Errors
-    /// [`ErrorKind::Data`](crate::ErrorKind::Data) for a null or a value that is no class here.
+    /// [`ErrorKind::Schema`](crate::ErrorKind::Schema) for a column of another kind (bools, whole
+    /// numbers, texts), [`ErrorKind::Data`](crate::ErrorKind::Data) for a null or a value that is no
+    /// class here.
     pub fn indices(&self, target: &ArrayRef) -> Result<Vec<usize>> {
-        let unknown = |row: usize| Error::data(format!("row {row} of the target has no known class"));
-        let target = cast(target, &self.data_type())?;
-        let reader = crate::CellReader::new(&RecordBatch::try_from_iter([("target", target)])?)?;
-        (0..reader.num_rows())
-            .map(|row| {
-                let value = reader.row(row).next();
-                let index = match (self, value) {
-                    (Self::Bool, Some(crate::Value::Bool(value))) => Some(usize::from(value)),
-                    (Self::Int(classes), Some(crate::Value::Int(value))) => classes.binary_search(&value).ok(),
-                    (Self::Text(classes), Some(crate::Value::Text(value))) => {
-                        classes.binary_search_by(|class| class.as_str().cmp(value)).ok()
-                    }
-                    _ => None,
-                };
-                index.ok_or_else(|| unknown(row))
-            })
-            .collect()
+        match (self, target.data_type()) {
+            (Self::Bool, DataType::Boolean) => known(target.as_boolean().iter().map(|value| Some(usize::from(value?)))),
+            (Self::Int(classes), integer) if integer.is_integer() => {
+                let values = cast(target, &DataType::Int64)?;
+                let values = values.as_primitive::<Int64Type>();
+                known(values.iter().map(|value| classes.binary_search(&value?).ok()))
+            }
+            (Self::Text(classes), text) if is_text(text) => {
+                let values = texts(target, "target")?;
+                known(values.iter().map(|value| {
+                    let value = value?;
+                    classes.binary_search_by(|class| class.as_str().cmp(value)).ok()
+                }))
+            }
+            (_, other) => {
+                Err(Error::schema(format!("the target is {other}, but the classes are {}", self.data_type())))
+            }
+        }
     }
 
     /// The class at `index` as a text.
@@ -411,4 +410,11 @@ impl Classes {
             Self::Text(classes) => classes[index].clone(),
         }
     }
+}
+
+fn known(indices: impl Iterator<Item = Option<usize>>) -> Result<Vec<usize>> {
+    let known = |(row, index): (usize, Option<usize>)| {
+        index.ok_or_else(|| Error::data(format!("row {row} of the target has no known class")))
+    };
+    indices.enumerate().map(known).collect()
 }

@@ -1,4 +1,5 @@
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
@@ -26,6 +27,22 @@ pub trait DataSource: Debug + Send + Sync + 'static {
     /// [`ErrorKind::Schema`](crate::ErrorKind::Schema) if it asks for a column that is not there;
     /// the stream ends with the first error.
     async fn scan(&self, scan: Scan) -> Result<BatchStream>;
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl<S: DataSource + ?Sized> DataSource for Arc<S> {
+    fn name(&self) -> String {
+        self.as_ref().name()
+    }
+
+    async fn schema(&self) -> Result<SchemaRef> {
+        self.as_ref().schema().await
+    }
+
+    async fn scan(&self, scan: Scan) -> Result<BatchStream> {
+        self.as_ref().scan(scan).await
+    }
 }
 
 /// What every [`DataSource`] can do besides.

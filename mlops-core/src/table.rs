@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, UInt32Array};
@@ -45,9 +46,13 @@ impl Table {
     /// A table of `batches` that all have `schema`.
     ///
     /// # Errors
-    /// [`ErrorKind::Schema`] if a batch has other columns or types (nullability and metadata may
-    /// differ).
+    /// [`ErrorKind::Schema`] if two columns have the same name, or a batch has other columns or types
+    /// (nullability and metadata may differ).
     pub fn new(schema: SchemaRef, batches: impl IntoIterator<Item = RecordBatch>) -> Result<Self> {
+        let mut names = BTreeSet::new();
+        if let Some(twice) = schema.fields().iter().find(|field| !names.insert(field.name())) {
+            return Err(Error::schema(format!("two columns are called '{}': rename one of them", twice.name())));
+        }
         let batches = batches
             .into_iter()
             .enumerate()
@@ -152,8 +157,7 @@ impl Table {
         if self.schema.index_of(name).is_ok() {
             return Err(Error::schema(format!("there is a column '{name}' already: choose another name")));
         }
-        let nullable = target.columns().iter().any(|c| self.schema.field_with_name(c).is_ok_and(|f| f.is_nullable()));
-        let field = Field::new(name, target.data_type(&self.schema)?, nullable);
+        let field = Field::new(name, target.data_type(&self.schema)?, true);
         let mut fields: Vec<FieldRef> = self.schema.fields().to_vec();
         fields.push(Arc::new(field));
         let schema = Arc::new(Schema::new(fields));
@@ -342,30 +346,41 @@ impl Table {
 
     /// Folds every batch into an accumulator, on all cores: one pass over the data.
     ///
-    /// Partial results are merged in the order of the batches, so the outcome does not depend on
-    /// the number of threads.
+    /// The batches are cut into at most 64 parts, large ones within, and the partial results merged
+    /// in order, so the outcome does not depend on the number of threads.
     ///
     /// # Errors
     /// The first error of an update or merge, by batch.
     pub fn fold<A: Accumulator>(&self, new: impl Fn() -> A + Send + Sync) -> Result<A> {
-        let chunk = self.batches.len().div_ceil(4 * rayon::current_num_threads()).max(1);
-        let parts = self
-            .batches
-            .par_chunks(chunk)
-            .map(|batches| {
-                let mut part = new();
-                for batch in batches {
-                    part.update(batch)?;
-                }
-                Ok(part)
-            })
-            .collect::<Result<Vec<A>>>()?;
+        let slices = self.slices();
+        let fold = |slices: &[RecordBatch]| {
+            let mut part = new();
+            slices.iter().try_for_each(|slice| part.update(slice))?;
+            Ok(part)
+        };
+        let parts: Vec<Result<A>> = slices.par_chunks(slices.len().div_ceil(Self::PARTS).max(1)).map(fold).collect();
         let mut parts = parts.into_iter();
-        let mut whole = parts.next().unwrap_or_else(&new);
+        let mut whole = parts.next().unwrap_or_else(|| Ok(new()))?;
         for part in parts {
-            whole.merge(part)?;
+            whole.merge(part?)?;
         }
         Ok(whole)
+    }
+
+    /// At most so many partial results of a fold are alive.
+    const PARTS: usize = 64;
+
+    /// The batches, cut where there are too few of them to keep all cores at work.
+    fn slices(&self) -> Vec<RecordBatch> {
+        const ROWS: usize = 1 << 16;
+        if self.batches.len() >= Self::PARTS {
+            return self.batches.clone();
+        }
+        let cut = |batch: &RecordBatch| {
+            let (batch, rows) = (batch.clone(), batch.num_rows());
+            (0..rows.max(1)).step_by(ROWS).map(move |start| batch.slice(start, ROWS.min(rows - start)))
+        };
+        self.batches.iter().flat_map(cut).collect()
     }
 }
 

@@ -4,6 +4,7 @@ use std::marker::PhantomData;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
@@ -20,8 +21,15 @@ type Work = Arc<dyn Fn(&[Shared]) -> BoxFuture<'static, Result<Shared>> + Send +
 /// name steps that exist already, a cycle can't be written down; because the token carries the
 /// type, a wrong connection does not compile.
 pub struct Out<T> {
-    step: usize,
+    id: StepId,
     marker: PhantomData<fn() -> T>,
+}
+
+/// A step of one workflow of this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StepId {
+    workflow: u64,
+    step: usize,
 }
 
 impl<T> Clone for Out<T> {
@@ -34,7 +42,7 @@ impl<T> Copy for Out<T> {}
 
 impl<T> fmt::Debug for Out<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Out({})", self.step)
+        write!(f, "Out({})", self.id.step)
     }
 }
 
@@ -44,7 +52,7 @@ pub trait Deps {
     type In;
 
     /// The steps that must be done before.
-    fn steps(&self) -> Vec<usize>;
+    fn steps(&self) -> Vec<StepId>;
 
     /// The values of those steps, in the same order.
     #[doc(hidden)]
@@ -54,7 +62,7 @@ pub trait Deps {
 impl Deps for () {
     type In = ();
 
-    fn steps(&self) -> Vec<usize> {
+    fn steps(&self) -> Vec<StepId> {
         Vec::new()
     }
 
@@ -66,8 +74,8 @@ impl Deps for () {
 impl<T: Send + Sync + 'static> Deps for Out<T> {
     type In = Arc<T>;
 
-    fn steps(&self) -> Vec<usize> {
-        vec![self.step]
+    fn steps(&self) -> Vec<StepId> {
+        vec![self.id]
     }
 
     fn take(values: &[Shared]) -> Option<Arc<T>> {
@@ -80,8 +88,8 @@ macro_rules! tuple_deps {
         impl<$($name: Send + Sync + 'static),+> Deps for ($(Out<$name>,)+) {
             type In = ($(Arc<$name>,)+);
 
-            fn steps(&self) -> Vec<usize> {
-                vec![$(self.$index.step),+]
+            fn steps(&self) -> Vec<StepId> {
+                vec![$(self.$index.id),+]
             }
 
             fn take(values: &[Shared]) -> Option<Self::In> {
@@ -100,7 +108,8 @@ tuple_deps!(A 0, B 1, C 2, D 3, E 4, F 5);
 ///
 /// A step starts as soon as the steps it names are done. [`step`](Self::step) is for computation
 /// and runs on a thread of its own; [`step_async`](Self::step_async) is for I/O and runs inside of
-/// [`run`](Self::run), on the caller's async runtime.
+/// [`run`](Self::run), on the caller's async runtime. A value is dropped when the last step that
+/// needs it is done.
 ///
 /// # Example
 /// ```
@@ -118,6 +127,8 @@ tuple_deps!(A 0, B 1, C 2, D 3, E 4, F 5);
 /// # Ok::<(), mlops_core::Error>(()) }).unwrap();
 /// ```
 pub struct Workflow {
+    /// What tells the tokens of this workflow from those of another.
+    id: u64,
     name: String,
     steps: Vec<Step>,
     threads: NonZeroUsize,
@@ -126,6 +137,8 @@ pub struct Workflow {
 struct Step {
     name: String,
     needs: Vec<usize>,
+    /// Whether it was given the output of another workflow, so that it can't run.
+    astray: bool,
     work: Work,
     computes: bool,
     retries: u32,
@@ -151,7 +164,7 @@ impl<T> StepRef<'_, T> {
     /// Tries again up to `retries` times after an error that [is retryable](Error::is_retryable).
     #[must_use]
     pub fn retries(self, retries: u32) -> Self {
-        self.workflow.steps[self.out.step].retries = retries;
+        self.workflow.steps[self.out.id.step].retries = retries;
         self
     }
 
@@ -159,7 +172,7 @@ impl<T> StepRef<'_, T> {
     /// not said.
     #[must_use]
     pub fn pause(self, pause: Duration) -> Self {
-        self.workflow.steps[self.out.step].pause = pause;
+        self.workflow.steps[self.out.id.step].pause = pause;
         self
     }
 
@@ -172,8 +185,10 @@ impl<T> StepRef<'_, T> {
 impl Workflow {
     /// Without steps.
     pub fn new(name: impl Into<String>) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
         let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        Self { name: name.into(), steps: Vec::new(), threads }
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        Self { id, name: name.into(), steps: Vec::new(), threads }
     }
 
     /// Computes at most so many steps at a time; as many as there are cores if not said.
@@ -195,16 +210,16 @@ impl Workflow {
         let run: Work = Arc::new(move |values: &[Shared]| {
             let (work, values) = (Arc::clone(&work), values.to_vec());
             let compute = move || -> Result<Shared> {
-                let input = D::take(&values).ok_or_else(foreign_token)?;
+                let input = D::take(&values).ok_or_else(wrong_values)?;
                 Ok(Arc::new(work(input)?))
             };
             on_a_thread(compute).boxed()
         });
-        self.add(name.into(), needs.steps(), run, true)
+        self.add(name.into(), &needs.steps(), run, true)
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "tokens are copied, and `(a, b)` reads better than `&(a, b)`")]
-    /// Adds a step that waits for I/O. It runs inside of [`run`](Self::run).
+    /// Adds a step that waits for I/O. It runs inside of [`run`](Self::run); a panic becomes an error.
     pub fn step_async<D, T, F>(
         &mut self,
         name: impl Into<String>,
@@ -216,11 +231,15 @@ impl Workflow {
         T: Send + Sync + 'static,
         F: Future<Output = Result<T>> + Send + 'static,
     {
-        let run: Work = Arc::new(move |values: &[Shared]| match D::take(values) {
-            Some(input) => work(input).map(|value| Ok(Arc::new(value?) as Shared)).boxed(),
-            None => futures::future::ready(Err(foreign_token())).boxed(),
+        let work = Arc::new(work);
+        let run: Work = Arc::new(move |values: &[Shared]| {
+            let (work, values) = (Arc::clone(&work), values.to_vec());
+            let begin = move || D::take(&values).map(|input| work(input)).ok_or_else(wrong_values);
+            let attempt = async move { Ok(Arc::new(begin()?.await?) as Shared) };
+            let attempt = AssertUnwindSafe(attempt).catch_unwind();
+            attempt.map(|result| result.unwrap_or_else(|panic| Err(panicked(panic.as_ref())))).boxed()
         });
-        self.add(name.into(), needs.steps(), run, false)
+        self.add(name.into(), &needs.steps(), run, false)
     }
 
     /// Adds a step that does the same for every element, on all cores, and keeps their order.
@@ -238,22 +257,33 @@ impl Workflow {
         self.step(name, over, move |items| items.par_iter().map(&work).collect())
     }
 
-    fn add<T>(&mut self, name: String, needs: Vec<usize>, work: Work, computes: bool) -> StepRef<'_, T> {
-        let out = Out { step: self.steps.len(), marker: PhantomData };
-        self.steps.push(Step { name, needs, work, computes, retries: 0, pause: Duration::from_millis(100) });
-        StepRef { workflow: self, out }
+    fn add<T>(&mut self, name: String, needs: &[StepId], work: Work, computes: bool) -> StepRef<'_, T> {
+        let id = StepId { workflow: self.id, step: self.steps.len() };
+        let (own, others): (Vec<&StepId>, _) = needs.iter().partition(|need| need.workflow == self.id);
+        self.steps.push(Step {
+            name,
+            needs: own.into_iter().map(|need| need.step).collect(),
+            astray: !others.is_empty(),
+            work,
+            computes,
+            retries: 0,
+            pause: Duration::from_millis(100),
+        });
+        StepRef { workflow: self, out: Out { id, marker: PhantomData } }
     }
 
     /// Runs what `out` needs, and gives its value.
     ///
-    /// After the first error no further step starts; computations that have begun go on in their
-    /// threads, and their results are dropped. So it is when the future is dropped.
+    /// After the first error no further step starts, async steps that have begun are dropped where
+    /// they wait, and computations that have begun go on in their threads, and their results are
+    /// dropped. So it is when the future is dropped.
     ///
     /// # Errors
     /// The first error of a step that has no retries left, with the names of the step and of the
     /// workflow; [`ErrorKind::Config`] for a token of another workflow.
     pub async fn run<T: Send + Sync + 'static>(&self, out: Out<T>) -> Result<Arc<T>> {
-        let wanted = self.ancestors(out.step)?;
+        let out = out.id;
+        let wanted = self.ancestors(out)?;
         let mut values: Vec<Option<Shared>> = vec![None; self.steps.len()];
         let mut started = vec![false; self.steps.len()];
         let mut computing = 0;
@@ -266,6 +296,12 @@ impl Workflow {
                     computing += usize::from(step.computes);
                     let inputs = step.needs.iter().filter_map(|need| values[*need].clone()).collect();
                     running.push(self.attempt(step, inputs).map(move |result| (i, result)));
+                    for need in step.needs.iter().filter(|need| **need != out.step) {
+                        let waits = |i: usize| wanted[i] && !started[i] && self.steps[i].needs.contains(need);
+                        if !(0..started.len()).any(waits) {
+                            values[*need] = None;
+                        }
+                    }
                 }
             }
             let Some((i, result)) = running.next().await else {
@@ -277,7 +313,7 @@ impl Workflow {
             );
         }
         let value = values[out.step].take().and_then(|value| value.downcast().ok());
-        value.ok_or_else(foreign_token)
+        value.ok_or_else(wrong_values)
     }
 
     async fn attempt(&self, step: &Step, inputs: Vec<Shared>) -> Result<Shared> {
@@ -306,26 +342,34 @@ impl Workflow {
         }
     }
 
-    fn ancestors(&self, out: usize) -> Result<Vec<bool>> {
-        if out >= self.steps.len() {
-            return Err(foreign_token());
+    /// Which steps must be done for `out`.
+    fn ancestors(&self, out: StepId) -> Result<Vec<bool>> {
+        if out.workflow != self.id {
+            return Err(self.foreign_token());
         }
         let mut wanted = vec![false; self.steps.len()];
-        wanted[out] = true;
+        wanted[out.step] = true;
         // A step only needs steps before it.
-        for i in (0..=out).rev().filter(|i| *i < self.steps.len()) {
-            if wanted[i] {
-                for need in &self.steps[i].needs {
-                    *wanted.get_mut(*need).ok_or_else(foreign_token)? = true;
-                }
+        for (i, step) in self.steps[..=out.step].iter().enumerate().rev() {
+            if !wanted[i] {
+                continue;
             }
+            if step.astray {
+                return Err(self.foreign_token().with_context("step", &step.name));
+            }
+            step.needs.iter().for_each(|need| wanted[*need] = true);
         }
         Ok(wanted)
     }
+
+    fn foreign_token(&self) -> Error {
+        Error::config("the output of another workflow was asked for: use the tokens of this one")
+            .with_context("workflow", &self.name)
+    }
 }
 
-fn foreign_token() -> Error {
-    Error::config("a step was given the output of another workflow: use the tokens of this one")
+fn wrong_values() -> Error {
+    Error::internal("the values of a step are not of the types that its tokens have")
 }
 
 async fn on_a_thread(compute: impl FnOnce() -> Result<Shared> + Send + 'static) -> Result<Shared> {
@@ -364,7 +408,7 @@ mod tests {
     use super::*;
     use futures::executor::block_on;
     use std::sync::Barrier;
-    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::atomic::AtomicU32;
 
     #[test]
     fn branches_run_side_by_side() {
@@ -420,5 +464,42 @@ mod tests {
         let items = flow.step("items", (), |()| Ok((0..100).collect::<Vec<i32>>())).out();
         let squares = flow.map("square", items, |x| Ok(x * x)).out();
         assert_eq!(block_on(flow.run(squares)).unwrap()[99], 9801);
+    }
+
+    #[test]
+    fn tokens_of_another_workflow_are_refused() {
+        let mut other = Workflow::new("other");
+        let theirs = other.step("x", (), |()| Ok(1)).out();
+        let mut flow = Workflow::new("test");
+        let own = flow.step("own", (), |()| Ok(99)).out();
+        let mixed = flow.step("mixed", (own, theirs), |(a, b)| Ok(*a + *b)).out();
+        for token in [theirs, mixed] {
+            let error = block_on(flow.run(token)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+        }
+        assert_eq!(*block_on(flow.run(own)).unwrap(), 99);
+    }
+
+    #[test]
+    fn a_panic_of_an_async_step_is_an_error() {
+        let mut flow = Workflow::new("test");
+        let early = flow.step_async("early", (), |()| -> BoxFuture<'static, Result<u8>> { panic!("boom") }).out();
+        let late = flow.step_async("late", early, |_| async { Ok(1) }).out();
+        let error = block_on(flow.run(late)).unwrap_err();
+        assert_eq!(error.to_string(), "the step panicked: boom (step: early, workflow: test)");
+        let within = flow.step_async("within", (), |()| async { if true { panic!("boom") } else { Ok(1) } }).out();
+        assert_eq!(block_on(flow.run(within)).unwrap_err().kind(), ErrorKind::Internal);
+    }
+
+    #[test]
+    fn a_value_is_dropped_when_nothing_needs_it_any_more() {
+        let mut flow = Workflow::new("test");
+        let held = Arc::new(());
+        let watch = Arc::downgrade(&held);
+        let held = std::sync::Mutex::new(Some(held));
+        let large = flow.step("large", (), move |()| Ok(held.lock().unwrap().take())).out();
+        let size = flow.step("size", large, |large| Ok(large.iter().count())).out();
+        let freed = flow.step("freed", size, move |size| Ok((*size, watch.upgrade().is_none()))).out();
+        assert_eq!(*block_on(flow.run(freed)).unwrap(), (1, true));
     }
 }

@@ -7,8 +7,9 @@ use arrow::datatypes::{DataType, Field, Float64Type, Schema, SchemaRef};
 use mlops_core::columns::{find_column, numbers};
 use mlops_core::conformance::LinearModel;
 use mlops_core::{
-    Artifact, CellReader, Codecs, ErrorKind, Load, Model, Named, Package, Pipeline, Recipe, Result, Role, RowTransform,
-    Run, Scratch, Table, Trainer, Transform, Transformer, Value, score_row,
+    Artifact, CellReader, Codecs, Dense, Error, ErrorKind, InputColumn, Load, Model, Named, Package, Pipeline, Recipe,
+    Result, Role, RowModel, RowTransform, Run, Scratch, Signature, Table, Task, Trainer, Transform, Transformer, Value,
+    predict_dense, score_row,
 };
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -237,6 +238,197 @@ fn a_package_needs_a_name_and_rows() {
     let error = Package::new("no/slash", Arc::clone(&model), &rows).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
     assert_eq!(Package::new("ok", model, &rows.slice(0, 0)).unwrap_err().kind(), ErrorKind::Data);
+}
+
+/// Trains a model of two inputs in this order, whatever the data.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Swapped {}
+
+impl Named for Swapped {
+    const KIND: &'static str = "swapped";
+}
+
+impl Trainer for Swapped {
+    fn fit(&self, _: &Table, _: &Run) -> Result<Arc<dyn Model>> {
+        Ok(Arc::new(LinearModel::regression([("b", -1.0), ("a", 2.0)], 0.0)?))
+    }
+}
+
+#[test]
+fn a_pipeline_without_steps_is_dense_only_if_its_row_is_the_one_of_the_model() {
+    let model = Pipeline::new().train(Swapped {}).fit(&table(), &Run::default()).unwrap();
+    assert_eq!(model.signature().input_names(), ["a", "b"]);
+    assert!(model.dense().is_none());
+    let mut score = [0.0];
+    score_row(model.as_ref(), &[Value::Float(1.0), Value::Int(10)], &mut Scratch::default(), &mut score).unwrap();
+    assert_eq!(score, [-8.0]);
+    let model = Pipeline::new().train(Known {}).fit(&table(), &Run::default()).unwrap();
+    model.dense().unwrap().score_row(&[1.0, 10.0], &mut score);
+    assert_eq!(score, [-8.0]);
+}
+
+#[test]
+fn rows_that_do_not_fit_are_errors() {
+    let model = recipe().fit(&table(), &Run::default()).unwrap();
+    let mut scratch = Scratch::default();
+    let mut kind = |row: &[Value<'_>], scores: &mut [f64]| {
+        score_row(model.as_ref(), row, &mut scratch, scores).err().map(|error| error.kind())
+    };
+    let (a, b) = (Value::Float(1.0), Value::Int(10));
+    assert_eq!(kind(&[a], &mut [0.0]), Some(ErrorKind::Schema));
+    assert_eq!(kind(&[a, b], &mut [0.0; 2]), Some(ErrorKind::Schema));
+    assert_eq!(kind(&[Value::Text("x"), b], &mut [0.0]), Some(ErrorKind::Schema));
+    assert_eq!(kind(&[a, Value::Int(1 << 40)], &mut [0.0]), Some(ErrorKind::Data));
+    assert_eq!(kind(&[a, b], &mut [0.0]), None);
+    let error = model.row().unwrap().score_row(&[Value::Null, b], &mut scratch, &mut [0.0]).unwrap_err();
+    assert_eq!(error.message(), "input 'a' must have a value; it is null");
+}
+
+/// A model over cells that is not dense: twice the value of `a`, with a cell of its own in between.
+#[derive(Debug)]
+struct Twice(Signature);
+
+impl Model for Twice {
+    fn signature(&self) -> &Signature {
+        &self.0
+    }
+
+    fn predict(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let batch = self.0.check(batch)?;
+        let values = batch.column(0).as_primitive::<Float64Type>();
+        self.0.answer(values.values().iter().map(|x| 2.0 * x).collect())
+    }
+
+    fn dense(&self) -> Option<&dyn Dense> {
+        None
+    }
+
+    fn row(&self) -> Option<&dyn RowModel> {
+        Some(self)
+    }
+
+    fn save(&self) -> Result<Artifact> {
+        Err(Error::unsupported("only for this test"))
+    }
+}
+
+impl RowModel for Twice {
+    fn score_row(&self, row: &[Value<'_>], _: &mut Scratch, scores: &mut [f64]) -> Result<()> {
+        scores[0] = 2.0 * row[0].to_f64();
+        if scores[0] > 1e6 { Err(Error::data("too much")) } else { Ok(()) }
+    }
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct TrainTwice {}
+
+impl Named for TrainTwice {
+    const KIND: &'static str = "twice";
+}
+
+impl Trainer for TrainTwice {
+    fn fit(&self, _: &Table, _: &Run) -> Result<Arc<dyn Model>> {
+        let input = InputColumn::new("a", DataType::Float64, true);
+        Ok(Arc::new(Twice(Signature::new(vec![input], Task::Regression))))
+    }
+}
+
+#[test]
+fn a_model_over_cells_keeps_its_row_path_inside_of_pipelines() {
+    let inner = Pipeline::new().then(Center { column: "a".into() }).train(TrainTwice {});
+    let model =
+        Pipeline::new().then(Center { column: "a".into() }).train(inner).fit(&table(), &Run::default()).unwrap();
+    let mut scratch = Scratch::default();
+    let mut score = [0.0];
+    for _ in 0..2 {
+        score_row(model.as_ref(), &[Value::Float(5.0)], &mut scratch, &mut score).unwrap().unwrap();
+        assert_eq!(score, [4.0]);
+        assert!(score_row(model.as_ref(), &[Value::Float(1e9)], &mut scratch, &mut score).is_err());
+    }
+    assert_eq!(answers(model.as_ref(), &table().to_batch().unwrap())[2], 6.0);
+}
+
+/// Answers 7 to everything.
+#[derive(Debug)]
+struct Seven(Signature);
+
+impl Dense for Seven {
+    fn score_row(&self, _: &[f64], scores: &mut [f64]) {
+        scores.fill(7.0);
+    }
+}
+
+#[test]
+fn a_model_without_inputs_answers_every_row() {
+    let seven = Seven(Signature::new(vec![], Task::Regression));
+    for rows in [2, 600] {
+        let batch = table().to_batch().unwrap().slice(0, 1);
+        let batch = arrow::compute::concat_batches(&batch.schema(), &vec![batch; rows]).unwrap();
+        let answer = predict_dense(&seven.0, &seven, &batch).unwrap();
+        assert_eq!(answer.column(0).as_primitive::<Float64Type>().values().to_vec(), vec![7.0; rows]);
+    }
+}
+
+#[test]
+fn a_self_test_needs_samples_and_takes_no_infinity_for_a_number() {
+    let model = recipe().fit(&table(), &Run::default()).unwrap();
+    let package = Package::new("known", model, &table().to_batch().unwrap()).unwrap();
+    let expected = |first: f64| {
+        let mut package = package.clone();
+        let values = Float64Array::from(vec![first, -2.0, -4.0]);
+        package.samples.expected =
+            RecordBatch::try_new(package.samples.expected.schema(), vec![Arc::new(values)]).unwrap();
+        package
+    };
+    assert!(expected(6.0).self_test().is_ok());
+    assert_eq!(expected(f64::INFINITY).self_test().unwrap_err().kind(), ErrorKind::Corrupt);
+    let mut loose = expected(6.001);
+    assert!(loose.self_test().is_err());
+    loose.samples = loose.samples.with_tolerance(1e-3);
+    assert!(loose.self_test().is_ok());
+    loose.samples = loose.samples.with_tolerance(f64::INFINITY);
+    assert_eq!(loose.self_test().unwrap_err().kind(), ErrorKind::Corrupt);
+    let mut empty = package.clone();
+    empty.samples.inputs = empty.samples.inputs.slice(0, 0);
+    empty.samples.expected = empty.samples.expected.slice(0, 0);
+    assert!(empty.self_test().unwrap_err().message().contains("no sample rows"));
+}
+
+/// Counts the elements of a list, which no cell can hold.
+#[derive(Debug)]
+struct Lengths(Signature);
+
+impl Model for Lengths {
+    fn signature(&self) -> &Signature {
+        &self.0
+    }
+
+    fn predict(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let batch = self.0.check(batch)?;
+        let lists = batch.column(0).as_list::<i32>();
+        self.0.answer((0..batch.num_rows()).map(|row| f64::from(lists.value_length(row))).collect())
+    }
+
+    fn dense(&self) -> Option<&dyn Dense> {
+        None
+    }
+
+    fn row(&self) -> Option<&dyn RowModel> {
+        None
+    }
+
+    fn save(&self) -> Result<Artifact> {
+        Err(Error::unsupported("only for this test"))
+    }
+}
+
+#[test]
+fn a_model_of_batches_only_can_be_packaged() {
+    let list = arrow::array::ListArray::from_iter_primitive::<Float64Type, _, _>(vec![Some(vec![Some(1.0)])]);
+    let batch = RecordBatch::try_from_iter([("list", Arc::new(list) as ArrayRef)]).unwrap();
+    let input = InputColumn::new("list", batch.schema().field(0).data_type().clone(), true);
+    let model = Lengths(Signature::new(vec![input], Task::Regression));
+    Package::new("lengths", Arc::new(model), &batch).unwrap().self_test().unwrap();
 }
 
 proptest! {

@@ -6,7 +6,7 @@ use arrow::array::{Array, AsArray, BooleanArray, RecordBatch, record_batch};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use futures::executor::block_on;
 use futures::{StreamExt, TryStreamExt, stream};
-use mlops_core::{ErrorKind, Role, Roles, Scan, Table, col, lit};
+use mlops_core::{Accumulator, ErrorKind, Result, Role, Roles, Run, Scan, Table, col, lit};
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -66,9 +66,64 @@ fn a_struct_with_other_fields_is_refused() {
 fn batches_of_other_columns_are_refused_by_number() {
     let good = numbers(0..2);
     let other = record_batch!(("n", Utf8, ["x"]), ("d", Float64, [1.0])).unwrap();
-    let error = Table::new(good.schema(), [good.clone(), other]).unwrap_err();
+    let error = Table::new(good.schema(), [good, other]).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Schema);
     assert!(error.to_string().contains("batch: 1"), "{error}");
+}
+
+#[test]
+fn columns_have_different_names() {
+    let schema = Schema::new(vec![Field::new("a", DataType::Int64, true), Field::new("a", DataType::Utf8, true)]);
+    let error = Table::new(Arc::new(schema), []).unwrap_err();
+    assert_eq!((error.kind(), error.message()), (ErrorKind::Schema, "two columns are called 'a': rename one of them"));
+}
+
+#[test]
+fn a_target_may_be_null() {
+    let table = Table::from_batch(numbers(0..2)).with_target("t", &lit(mlops_core::Literal::Null).eq(lit(1))).unwrap();
+    assert_eq!(table.column("t").unwrap().null_count(), 2);
+}
+
+/// Keeps the rows of every update, part by part.
+struct Pieces(Vec<Vec<usize>>);
+
+impl Accumulator for Pieces {
+    type Output = Vec<Vec<usize>>;
+
+    fn update(&mut self, batch: &RecordBatch) -> Result<()> {
+        if self.0.is_empty() {
+            self.0.push(Vec::new());
+        }
+        self.0[0].push(batch.num_rows());
+        Ok(())
+    }
+
+    fn merge(&mut self, other: Self) -> Result<()> {
+        self.0.extend(other.0);
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Self::Output> {
+        Ok(self.0)
+    }
+}
+
+#[test]
+fn a_fold_is_cut_by_the_data_and_not_by_the_threads() {
+    let cut = |table: &Table, threads: usize| {
+        let run = Run::default().with_threads(threads.try_into().unwrap());
+        run.install(|| table.fold(|| Pieces(Vec::new())).unwrap().finish().unwrap()).unwrap()
+    };
+    let many = Table::from_batch(numbers(0..1_000)).rebatch(7).unwrap();
+    let one = Table::from_batch(numbers(0..150_000));
+    for table in [&many, &one] {
+        let pieces = cut(table, 1);
+        assert!(pieces.len() <= 64);
+        assert_eq!(pieces.iter().flatten().sum::<usize>(), table.num_rows());
+        assert_eq!(cut(table, 3), pieces);
+    }
+    assert_eq!(cut(&one, 2), [[65_536], [65_536], [18_928]]);
+    assert_eq!(cut(&Table::from_batch(numbers(0..0)), 2), [[0]]);
 }
 
 #[test]

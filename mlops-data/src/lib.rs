@@ -7,3 +7,27 @@ pub mod profile;
 pub mod source;
 pub mod split;
 pub mod transform;
+
+pub use expect::{Column, Expectations, Expecting, ExpectingExt, Severity, Validated, ValidationReport};
+pub use join::{AsOf, Duplicates, Join, JoinKey};
+pub use profile::{Profile, ProfileOptions, ProfileSummary};
+#[cfg(feature = "csv")]
+#[cfg_attr(docsrs, doc(cfg(feature = "csv")))]
+pub use source::Csv;
+pub use source::MemorySource;
+#[cfg(feature = "parquet")]
+#[cfg_attr(docsrs, doc(cfg(feature = "parquet")))]
+pub use source::Parquet;
+pub use split::{SplitExt, Stratify};
+
+/// The recipes and components that this crate can read back, for
+/// [`Codecs::with`](mlops_core::Codecs::with).
+///
+/// # Example
+/// ```
+/// let codecs = mlops_core::Codecs::default().with(mlops_data::codecs());
+/// assert!(codecs.kinds().any(|kind| kind == "standard_scaler"));
+/// ```
+pub fn codecs() -> mlops_core::Codecs {
+    transform::codecs()
+}

@@ -96,7 +96,7 @@ impl LinearModel {
 
 impl State {
     fn check(&self) -> Result<(), String> {
-        let State { signature, weights, intercept } = self;
+        let Self { signature, weights, intercept } = self;
         if weights.is_empty() || weights.len() != signature.inputs.len() {
             return Err(format!(
                 "{} weights for {} inputs: one for each is needed",

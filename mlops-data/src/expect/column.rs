@@ -85,7 +85,7 @@ pub enum Check {
     NeverNull,
     /// One of these values. For text, numbers and booleans.
     OneOf(Vec<Literal>),
-    /// Not seen in a row before; the first of several equal values passes. Costs some 40 bytes of
+    /// Not seen in a row before; the first of several equal values passes. Costs some 60 bytes of
     /// memory for each different value.
     Unique,
     /// A number in this interval. For numbers.

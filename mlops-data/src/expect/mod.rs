@@ -13,6 +13,7 @@
 //! | [`Severity::Quarantine`] | is set aside with its reasons | go on |
 //! | [`Severity::Fail`] | is set aside with its reasons | are refused |
 
+mod cell;
 mod column;
 mod expectations;
 mod judge;

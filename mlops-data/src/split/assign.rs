@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
 use arrow::compute::{cast, not};
@@ -90,7 +91,7 @@ fn argmax(values: &[usize]) -> usize {
 
 /// The classes of a column, numbered in order of their first row.
 pub(super) fn classes(table: &Table, name: &str) -> Result<Vec<usize>> {
-    let column = table.column(name)?;
+    let column = unpacked(&table.column(name)?)?;
     if column.null_count() > 0 {
         return Err(Error::data(format!(
             "column '{name}' has {} nulls, which belong to no class: filter those rows first",
@@ -103,25 +104,24 @@ pub(super) fn classes(table: &Table, name: &str) -> Result<Vec<usize>> {
     Ok(numbered(whole_numbers(&column, name)?.as_primitive::<Int64Type>().values().iter()))
 }
 
-fn whole_numbers(column: &ArrayRef, name: &str) -> Result<ArrayRef> {
-    use DataType as D;
-    let is_class = |data_type: &DataType| {
-        data_type.is_integer() || matches!(data_type, D::Boolean | D::Date32 | D::Date64 | D::Timestamp(..))
-    };
+/// A dictionary's values in full, so that a null among them is a null of the column.
+fn unpacked(column: &ArrayRef) -> Result<ArrayRef> {
     match column.data_type() {
-        D::UInt64 => Err(unclassed(column, name)),
-        D::Dictionary(_, value) if is_class(value) => Ok(cast(&cast(column, value)?, &D::Int64)?),
-        data_type if is_class(data_type) => Ok(cast(column, &D::Int64)?),
-        _ => Err(unclassed(column, name)),
+        DataType::Dictionary(_, value) => Ok(cast(column, value)?),
+        _ => Ok(Arc::clone(column)),
     }
 }
 
-fn unclassed(column: &ArrayRef, name: &str) -> Error {
-    Error::schema(format!(
-        "column '{name}' is {}, which has no classes to keep in proportion: \
-         give a column of booleans, whole numbers (up to 63 bits), texts or dates, or do not stratify",
-        column.data_type()
-    ))
+fn whole_numbers(column: &ArrayRef, name: &str) -> Result<ArrayRef> {
+    use DataType as D;
+    match column.data_type() {
+        D::Boolean | D::Date32 | D::Date64 | D::Timestamp(..) => Ok(cast(column, &D::Int64)?),
+        integer if integer.is_integer() && *integer != D::UInt64 => Ok(cast(column, &D::Int64)?),
+        other => Err(Error::schema(format!(
+            "column '{name}' is {other}, which has no classes to keep in proportion: \
+             give a column of booleans, whole numbers (up to 63 bits), texts or dates, or do not stratify"
+        ))),
+    }
 }
 
 fn numbered<T: Eq + std::hash::Hash>(values: impl Iterator<Item = T>) -> Vec<usize> {

@@ -74,8 +74,8 @@ pub trait SplitExt {
     /// The rows before `boundary`, and those at and after it.
     ///
     /// `column` is a date, a timestamp or a whole number. A date or moment is written as text
-    /// (`"2013-05-01"`, `"2013-05-01T06:00:00Z"`); without an offset it is in the time zone of the
-    /// column.
+    /// (`"2013-05-01"`, `"2013-05-01T06:00:00Z"`). Without an offset it is in the time zone of the
+    /// column, if that is UTC or an offset; for a zone with a name, write the offset.
     ///
     /// # Errors
     /// [`ErrorKind::Schema`](mlops_core::ErrorKind::Schema) if there is no such column or it is no

@@ -27,18 +27,37 @@ pub(super) fn parse(table: &Table, name: &str, boundary: &Literal) -> Result<i64
     let data_type = schema.field(find_column(schema, name)?).data_type();
     check_type(data_type, name)?;
     let wrong = |why: &str| {
-        let form = if data_type.is_integer() { "a whole number" } else { "text such as \"2013-05-01\"" };
+        let form = if data_type.is_integer() {
+            "a whole number"
+        } else {
+            "text such as \"2013-05-01\" or \"2013-05-01T06:00:00-04:00\""
+        };
         Error::config(format!("{boundary:?} is no boundary for column '{name}' ({data_type}){why}: give {form}"))
     };
     match boundary {
         Literal::Int(value) if data_type.is_integer() => Ok(*value),
         Literal::Text(text) if data_type.is_temporal() => {
+            let as_type = parsed_as(data_type, text).ok_or_else(|| wrong(", whose offset is not known here"))?;
             let text: ArrayRef = Arc::new(StringArray::from_iter_values([text]));
-            let value = cast_with_options(&text, data_type, &STRICT)
+            let value = cast_with_options(&text, &as_type, &STRICT)
                 .map_err(|error| wrong(&format!(", {error}")).with_source(error))?;
             Ok(as_integers(&value)?.value(0))
         }
         _ => Err(wrong("")),
+    }
+}
+
+/// The type to read `text` as: the column's, but moments with an offset of their own need no zone,
+/// and a zone with a name could not be looked up.
+fn parsed_as(data_type: &DataType, text: &str) -> Option<DataType> {
+    let DataType::Timestamp(unit, Some(zone)) = data_type else { return Some(data_type.clone()) };
+    // The two hyphens of a date end at the eighth byte.
+    let has_offset = text.ends_with(['Z', 'z']) || text.rfind(['+', '-']).is_some_and(|place| place > 8);
+    let utc = ["UTC", "Etc/UTC", "GMT", "Z"].contains(&&**zone);
+    match zone.starts_with(['+', '-']) {
+        _ if has_offset || utc => Some(DataType::Timestamp(*unit, Some("+00:00".into()))),
+        true => Some(data_type.clone()),
+        false => None,
     }
 }
 

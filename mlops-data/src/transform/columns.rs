@@ -1,0 +1,229 @@
+//! What the column-wise transforms share: one fitted map a column, whose outputs take the place of
+//! the column.
+
+use std::collections::HashSet;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Float64Array, RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use mlops_core::columns::{find_column, numbers};
+use mlops_core::{Artifact, Codecs, Error, Load, Result, ResultExt, RowTransform, Transform, Value};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// What was learned about one column: a function from its cells to the cells of the columns in its
+/// place. Deserializing it checks it.
+pub(crate) trait ColumnMap: Debug + Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// The kind of the component that is made of such maps.
+    const KIND: &'static str;
+
+    /// What the map must know of the type of the column; `()` if nothing.
+    type Binding: Debug + Send + Sync + 'static;
+
+    /// Refuses a column of a type that can't be mapped.
+    fn bind(&self, input: &Field) -> Result<Self::Binding>;
+
+    /// The columns in the place of `input`.
+    fn fields(&self, input: &Field) -> Result<Vec<Field>>;
+
+    /// Their values; by value, so that a buffer nobody else holds can be reused.
+    fn map(&self, binding: &Self::Binding, name: &str, column: ArrayRef) -> Result<Vec<ArrayRef>>;
+
+    /// The same for one cell.
+    fn map_cell<'a>(&'a self, binding: &Self::Binding, cell: Value<'a>, output: &mut Vec<Value<'a>>) -> Result<()>;
+}
+
+/// A fitted map for each of the named columns; the others pass through.
+#[derive(Debug)]
+pub(crate) struct Fitted<C> {
+    columns: Vec<(String, Arc<C>)>,
+}
+
+impl<C: ColumnMap> Fitted<C> {
+    pub(crate) fn new(names: &[String], maps: Vec<C>) -> Self {
+        Self { columns: names.iter().cloned().zip(maps.into_iter().map(Arc::new)).collect() }
+    }
+
+    /// The map of the `i`-th named column.
+    pub(super) fn map_of(&self, i: usize) -> &C {
+        &self.columns[i].1
+    }
+
+    /// For each column of the input, which map it goes through.
+    fn places(&self, input: &Schema) -> Result<Vec<Option<usize>>> {
+        let mut places = vec![None; input.fields().len()];
+        for (i, (name, _)) in self.columns.iter().enumerate() {
+            places[find_column(input, name)?] = Some(i);
+        }
+        Ok(places)
+    }
+
+    /// Puts what `map` makes of the `i`-th named column in its place.
+    pub(crate) fn replace(
+        &self,
+        batch: RecordBatch,
+        map: impl Fn(usize, &Field, ArrayRef) -> Result<Vec<ArrayRef>>,
+    ) -> Result<RecordBatch> {
+        let output = self.output_schema(batch.schema_ref())?;
+        let places = self.places(batch.schema_ref())?;
+        let (input, columns, rows) = batch.into_parts();
+        let mut replaced = Vec::with_capacity(output.fields().len());
+        for ((column, field), place) in columns.into_iter().zip(input.fields()).zip(places) {
+            match place {
+                Some(i) => replaced.extend(map(i, field, column)?),
+                None => replaced.push(column),
+            }
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        Ok(RecordBatch::try_new_with_options(output, replaced, &options)?)
+    }
+}
+
+impl<C: ColumnMap> Transform for Fitted<C> {
+    fn output_schema(&self, input: &Schema) -> Result<SchemaRef> {
+        let mut fields: Vec<FieldRef> = Vec::with_capacity(input.fields().len());
+        for (field, place) in input.fields().iter().zip(self.places(input)?) {
+            match place {
+                Some(i) => {
+                    let map = &self.columns[i].1;
+                    map.bind(field)?;
+                    fields.extend(map.fields(field)?.into_iter().map(Arc::new));
+                }
+                None => fields.push(Arc::clone(field)),
+            }
+        }
+        distinct(fields.iter().map(|field| field.name().as_str()))?;
+        Ok(Arc::new(Schema::new_with_metadata(fields, input.metadata().clone())))
+    }
+
+    fn apply(&self, batch: RecordBatch) -> Result<RecordBatch> {
+        self.replace(batch, |i, field, column| {
+            let map = &self.columns[i].1;
+            map.map(&map.bind(field)?, field.name(), column)
+        })
+    }
+
+    fn rows(&self, input: &Schema) -> Result<Option<Arc<dyn RowTransform>>> {
+        self.output_schema(input)?;
+        let mut steps = Vec::with_capacity(input.fields().len());
+        for (field, place) in input.fields().iter().zip(self.places(input)?) {
+            let map = match place {
+                Some(i) => {
+                    let map = &self.columns[i].1;
+                    Some((Arc::clone(map), map.bind(field)?))
+                }
+                None => None,
+            };
+            steps.push(Step { name: field.name().clone(), map });
+        }
+        Ok(Some(Arc::new(Row { steps })))
+    }
+
+    fn save(&self) -> Result<Artifact> {
+        let columns = self.columns.iter().map(|(name, map)| Entry { name: name.clone(), learned: map.as_ref() });
+        Artifact::of::<Self>(&State { columns: columns.collect() })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct State<T> {
+    columns: Vec<Entry<T>>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry<T> {
+    name: String,
+    learned: T,
+}
+
+impl<C: ColumnMap> Load for Fitted<C> {
+    const KIND: &'static str = C::KIND;
+    const VERSION: u32 = 1;
+
+    fn load(artifact: &Artifact, _: &Codecs) -> Result<Self> {
+        let State { columns } = artifact.state::<State<C>>()?;
+        distinct(columns.iter().map(|column| column.name.as_str()))
+            .map_err(|e| Error::corrupt(format!("the same column is prepared twice: {e}")))?;
+        Ok(Self { columns: columns.into_iter().map(|Entry { name, learned }| (name, Arc::new(learned))).collect() })
+    }
+}
+
+#[derive(Debug)]
+struct Row<C: ColumnMap> {
+    steps: Vec<Step<C>>,
+}
+
+#[derive(Debug)]
+struct Step<C: ColumnMap> {
+    name: String,
+    map: Option<(Arc<C>, C::Binding)>,
+}
+
+impl<C: ColumnMap> RowTransform for Row<C> {
+    fn apply_row<'a>(&'a self, input: &[Value<'a>], output: &mut Vec<Value<'a>>) -> Result<()> {
+        check_width(input, self.steps.len())?;
+        for (step, cell) in self.steps.iter().zip(input) {
+            match &step.map {
+                Some((map, binding)) => map.map_cell(binding, *cell, output).context("column", &step.name)?,
+                None => output.push(*cell),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Refuses a row that is not one of the input schema.
+pub(super) fn check_width(row: &[Value<'_>], width: usize) -> Result<()> {
+    if row.len() == width {
+        return Ok(());
+    }
+    Err(Error::schema(format!("a row of {} cells was given, but the input has {width} columns", row.len())))
+}
+
+/// Refuses two columns of one name, of which only the first could ever be found.
+fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Result<()> {
+    let mut seen = HashSet::new();
+    for name in names {
+        if !seen.insert(name) {
+            return Err(Error::schema(format!(
+                "two columns would be called '{name}': rename one of them, or leave one out before this step"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The names of a recipe.
+pub(super) fn owned<S: Into<String>>(columns: impl IntoIterator<Item = S>) -> Vec<String> {
+    columns.into_iter().map(Into::into).collect()
+}
+
+/// A numeric output.
+pub(super) fn number_field(name: impl Into<String>, nullable: bool) -> Field {
+    Field::new(name, DataType::Float64, nullable)
+}
+
+/// Computes with every number of a column, in place if nobody else holds its buffer. Nulls stay.
+pub(super) fn map_numbers(column: ArrayRef, name: &str, f: impl Fn(f64) -> f64) -> Result<ArrayRef> {
+    let values = numbers(&column, name)?;
+    drop(column);
+    let mapped: Float64Array = values.unary_mut(&f).unwrap_or_else(|shared| shared.unary(f));
+    Ok(Arc::new(mapped))
+}
+
+/// The number in a cell of a numeric column.
+pub(super) fn number(cell: Value<'_>) -> Result<Option<f64>> {
+    match cell {
+        Value::Null => Ok(None),
+        Value::Text(text) => Err(Error::schema(format!("the text {text:?} stands where a number is needed"))),
+        number => Ok(number.as_f64()),
+    }
+}
+
+/// An optional number as a cell.
+pub(super) fn cell_of<'a>(number: Option<f64>) -> Value<'a> {
+    number.map_or(Value::Null, Value::Float)
+}

@@ -1,0 +1,168 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Float64Array};
+use arrow::datatypes::Field;
+use mlops_core::columns::is_text;
+use mlops_core::{Error, Named, Result, ResultExt, Table, Transform, Transformer, Value};
+use serde::{Deserialize, Serialize};
+
+use super::columns::{ColumnMap, Fitted, cell_of, number_field, owned};
+use super::groups::{Categories, Groups, Keys, Vocabulary, unknown_category};
+use super::learn::learn;
+
+/// Numbers the categories of columns (scikit-learn's `OrdinalEncoder`): one column stays one column,
+/// for trees and for categories that have an order.
+///
+/// Text, whole-number and boolean columns; the categories are numbered from 0 in ascending order
+/// (texts by code point), or in the order of [`with_categories`](Self::with_categories). Null stays
+/// null if training saw nulls in the column, and is unknown otherwise. Learns in one pass, with one
+/// entry in memory a different category.
+///
+/// # Errors
+/// Fitting fails with [`ErrorKind::Config`] if `unknown_value` is the number of a category; applying
+/// with [`ErrorKind::Data`] for an unknown category where there is no `unknown_value`.
+///
+/// [`ErrorKind::Config`]: mlops_core::ErrorKind::Config
+/// [`ErrorKind::Data`]: mlops_core::ErrorKind::Data
+///
+/// # Example
+/// ```
+/// use mlops_core::{Table, Transformer};
+/// use mlops_data::transform::Ordinal;
+/// # use arrow::array::{AsArray, record_batch};
+/// # use arrow::datatypes::Float64Type;
+/// let table = Table::from_batch(record_batch!(("size", Utf8, ["m", "s", "l", "xl"]))?);
+/// let recipe = Ordinal::on(["size"]).with_categories("size", ["s", "m", "l"]);
+/// let (_, encoded) = recipe.fit_transform(&table)?;
+/// assert_eq!(encoded.column("size")?.as_primitive::<Float64Type>().values(), &[1.0, 0.0, 2.0, -1.0]);
+/// # Ok::<(), mlops_core::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Ordinal {
+    /// The columns to encode.
+    pub columns: Vec<String>,
+    /// The categories of text columns whose order is not the alphabet's.
+    pub categories: BTreeMap<String, Vec<String>>,
+    /// The number of a category that training did not see; `None` makes it an error.
+    pub unknown_value: Option<f64>,
+}
+
+impl Default for Ordinal {
+    fn default() -> Self {
+        Self { columns: Vec::new(), categories: BTreeMap::new(), unknown_value: Some(-1.0) }
+    }
+}
+
+impl Ordinal {
+    /// Encodes these columns.
+    pub fn on<S: Into<String>>(columns: impl IntoIterator<Item = S>) -> Self {
+        Self { columns: owned(columns), ..Self::default() }
+    }
+
+    /// Numbers the categories of a text column in this order; texts that are not listed are unknown.
+    #[must_use]
+    pub fn with_categories<S: Into<String>>(
+        mut self,
+        column: impl Into<String>,
+        categories: impl IntoIterator<Item = S>,
+    ) -> Self {
+        self.categories.insert(column.into(), owned(categories));
+        self
+    }
+
+    /// The number of a category that training did not see, -1 unless said otherwise; `None` makes it
+    /// an error.
+    #[must_use]
+    pub fn with_unknown_value(mut self, unknown_value: impl Into<Option<f64>>) -> Self {
+        self.unknown_value = unknown_value.into();
+        self
+    }
+
+    fn finish(&self, name: &str, counts: Groups<u64>) -> Result<OrdinalColumn> {
+        let (mut vocabulary, _) = counts.finish()?;
+        if let Some(categories) = self.categories.get(name) {
+            vocabulary = Vocabulary::new(Categories::Text(categories.clone()), vocabulary.has_null())?;
+        }
+        match self.unknown_value {
+            Some(x) if !x.is_finite() => Err(Error::config(format!("unknown_value is {x}: give a finite number"))),
+            Some(x) if x >= 0.0 && x.fract() == 0.0 && x < vocabulary.len() as f64 => Err(Error::config(format!(
+                "unknown_value is {x}, which is the number of category '{}': give a negative number",
+                vocabulary.label(x as usize)
+            ))),
+            unknown_value => Ok(OrdinalColumn { vocabulary, unknown_value }),
+        }
+    }
+}
+
+impl Named for Ordinal {
+    const KIND: &'static str = "ordinal";
+}
+
+impl Transformer for Ordinal {
+    fn fit(&self, data: &Table) -> Result<Arc<dyn Transform>> {
+        if let Some(name) = self.categories.keys().find(|name| !self.columns.contains(name)) {
+            return Err(Error::config(format!(
+                "categories of '{name}' are given, but it is not encoded: add the column"
+            )));
+        }
+        let counts = learn(data, &self.columns, |field| {
+            if self.categories.contains_key(field.name()) && !is_text(field.data_type()) {
+                return Err(Error::schema(format!(
+                    "column '{}' is {}, but a list of categories needs text: leave the list out, or convert the column",
+                    field.name(),
+                    field.data_type()
+                )));
+            }
+            Groups::of(field)
+        })?;
+        let maps =
+            self.columns.iter().zip(counts).map(|(name, counts)| self.finish(name, counts).context("column", name));
+        Ok(Arc::new(Fitted::new(&self.columns, maps.collect::<Result<Vec<_>>>()?)))
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OrdinalColumn {
+    vocabulary: Vocabulary,
+    unknown_value: Option<f64>,
+}
+
+impl OrdinalColumn {
+    #[inline]
+    fn encode(&self, key: Value<'_>) -> Result<Option<f64>> {
+        match self.vocabulary.code(key)? {
+            Some(_) if key.is_null() => Ok(None),
+            Some(code) => Ok(Some(code as f64)),
+            None => self.unknown_value.map(Some).ok_or_else(|| unknown_category(key)),
+        }
+    }
+}
+
+impl ColumnMap for OrdinalColumn {
+    const KIND: &'static str = Ordinal::KIND;
+    type Binding = ();
+
+    fn bind(&self, input: &Field) -> Result<()> {
+        self.vocabulary.check(input)
+    }
+
+    fn fields(&self, input: &Field) -> Result<Vec<Field>> {
+        Ok(vec![number_field(input.name(), self.vocabulary.has_null())])
+    }
+
+    fn map(&self, (): &(), name: &str, column: ArrayRef) -> Result<Vec<ArrayRef>> {
+        let keys = Keys::read(&column, name)?;
+        let codes: Float64Array =
+            keys.iter().map(|key| self.encode(key)).collect::<Result<_>>().context("column", name)?;
+        Ok(vec![Arc::new(codes)])
+    }
+
+    fn map_cell<'a>(&'a self, (): &(), cell: Value<'a>, output: &mut Vec<Value<'a>>) -> Result<()> {
+        output.push(cell_of(self.encode(cell)?));
+        Ok(())
+    }
+}

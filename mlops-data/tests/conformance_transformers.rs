@@ -1,0 +1,164 @@
+//! Every transformer, and a pipeline of several, keeps to what transformers promise.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BooleanArray, Date32Array, Float64Array, Int32Array, Int64Array, LargeStringArray, RecordBatch,
+    StringArray, TimestampMillisecondArray,
+};
+use mlops_core::conformance::{TransformerSubject, run_all, transformer};
+use mlops_core::random::SplitMix64;
+use mlops_core::{Codecs, Pipeline, Role, Table, Transformer, col, lit};
+use mlops_data::transform::{
+    Clip, DateParts, Derive, DropCategory, EmptyColumns, Frequency, HandleUnknown, Impute, OneHot, Ordinal, Part,
+    Select, Smooth, StandardScaler, TargetEncoder,
+};
+
+const ROWS: usize = 60;
+
+/// Passengers, as rows of every type that a transformer reads.
+fn passengers() -> Table {
+    let mut rng = SplitMix64::new(20_261_122);
+    let mut pick = |n: u64| (0..ROWS).map(|_| rng.below(n)).collect::<Vec<_>>();
+    let (a, b, c, d, e) = (pick(90), pick(1_000), pick(7), pick(4), pick(2));
+    let missing = |row: usize, every: usize| row % every == every - 1;
+    let age = |row: usize| (!missing(row, 9)).then(|| a[row] as i32);
+    let fare = |row: usize| match row % 8 {
+        5 => None,
+        6 => Some(f64::NAN),
+        _ => Some(b[row] as f64 / 8.0 - 20.0),
+    };
+    let city =
+        |row: usize| (!missing(row, 11)).then(|| ["oslo", "bern", "", "Öl", "riga", "pisa", "lyon"][c[row] as usize]);
+    let deck = |row: usize| ["a", "b", "c", "d"][d[row] as usize];
+    let columns: [(&str, ArrayRef); 12] = [
+        ("id", Arc::new((0..ROWS as i64).collect::<Int64Array>())),
+        ("age", Arc::new((0..ROWS).map(age).collect::<Int32Array>())),
+        ("fare", Arc::new((0..ROWS).map(fare).collect::<Float64Array>())),
+        ("distance", Arc::new(b.iter().map(|x| Some(*x as f64)).collect::<Float64Array>())),
+        ("city", Arc::new((0..ROWS).map(city).collect::<StringArray>())),
+        ("deck", Arc::new((0..ROWS).map(|row| Some(deck(row))).collect::<LargeStringArray>())),
+        ("class", Arc::new(d.iter().map(|x| Some(*x as i64 * 5 - 3)).collect::<Int64Array>())),
+        ("alone", Arc::new(e.iter().map(|x| Some(*x == 1)).collect::<BooleanArray>())),
+        ("born", Arc::new((0..ROWS).map(|row| age(row).map(|age| 12_000 - 365 * age)).collect::<Date32Array>())),
+        ("departs", Arc::new(departures(&b))),
+        ("delay", Arc::new(a.iter().map(|x| Some(*x as f64)).collect::<Float64Array>())),
+        ("late", Arc::new(a.iter().map(|x| Some(*x > 60)).collect::<BooleanArray>())),
+    ];
+    let batch = RecordBatch::try_from_iter_with_nullable(columns.map(|(name, column)| (name, column, true))).unwrap();
+    let table = Table::from_batch(batch).rebatch(23).unwrap();
+    let table = table.with_role("late", Role::Target).unwrap().with_role("delay", Role::Outcome).unwrap();
+    table.with_role("id", Role::Id).unwrap()
+}
+
+fn departures(numbers: &[u64]) -> TimestampMillisecondArray {
+    let time = |(row, x): (usize, &u64)| (row % 10 != 3).then(|| 1_357_000_000_000 + *x as i64 * 31_536_123);
+    numbers.iter().enumerate().map(time).collect::<TimestampMillisecondArray>().with_timezone("+01:00")
+}
+
+fn try_out(name: &str, recipe: impl Transformer) {
+    try_subject(TransformerSubject::new(name, recipe, passengers(), codecs()));
+}
+
+fn try_on_target(name: &str, recipe: impl Transformer, target: &str) {
+    let table = passengers().with_role("late", Role::Outcome).unwrap().with_role(target, Role::Target).unwrap();
+    try_subject(TransformerSubject::new(name, recipe, table, codecs()));
+}
+
+fn try_subject(subject: TransformerSubject) {
+    run_all(transformer(subject), futures::executor::block_on);
+}
+
+fn codecs() -> Codecs {
+    Codecs::default().with(mlops_data::codecs())
+}
+
+#[test]
+fn impute() {
+    try_out("impute_mean", Impute::mean(["age", "fare", "alone"]));
+    try_out("impute_median", Impute::median(["age", "fare"]).with_indicator());
+    try_out("impute_most_frequent", Impute::most_frequent(["age", "fare", "city", "deck"]).with_indicator());
+    try_out("impute_left_out", Impute::mean(["age", "fare"]).with_empty_columns(EmptyColumns::LeaveOut));
+    try_out("impute_number", Impute::constant(["age", "fare"], -1.5).with_empty_columns(EmptyColumns::Fill));
+    try_out("impute_text", Impute::constant(["city", "deck"], "missing"));
+}
+
+#[test]
+fn scale_and_clip() {
+    try_out("standard_scaler", StandardScaler::on(["age", "fare", "distance", "alone"]));
+    try_out("standard_scaler_mean_only", StandardScaler::on(["fare"]).with_std(false));
+    try_out("clip", Clip::on(["age", "fare"], 10.0, None));
+    try_out("clip_quantiles", Clip::quantiles(["age", "fare"], 0.1, 0.9));
+}
+
+#[test]
+fn one_hot() {
+    try_out("one_hot", OneHot::on(["city", "class", "alone", "deck"]));
+    try_out("one_hot_drop", OneHot::on(["city", "alone"]).with_drop(DropCategory::IfBinary));
+    try_out("one_hot_error", OneHot::on(["city", "class"]).with_handle_unknown(HandleUnknown::Error));
+    let infrequent = OneHot::on(["city", "class"])
+        .with_max_categories(NonZeroUsize::new(3).unwrap())
+        .with_min_frequency(Frequency::Fraction(0.1))
+        .with_handle_unknown(HandleUnknown::InfrequentIfExist)
+        .with_drop(DropCategory::First);
+    try_out("one_hot_infrequent", infrequent);
+}
+
+#[test]
+fn ordinal() {
+    try_out("ordinal", Ordinal::on(["city", "class", "alone", "deck"]));
+    try_out("ordinal_in_order", Ordinal::on(["deck"]).with_categories("deck", ["d", "a", "c"]));
+    try_out("ordinal_error", Ordinal::on(["city", "deck"]).with_unknown_value(None));
+}
+
+#[test]
+fn target_encoder() {
+    try_out("target_encoder_binary", TargetEncoder::on(["city", "class", "alone", "deck"]));
+    try_on_target(
+        "target_encoder_number",
+        TargetEncoder::on(["city", "class"]).with_smooth(Smooth::Weight(3.0)),
+        "delay",
+    );
+    try_on_target("target_encoder_classes", TargetEncoder::on(["city", "deck"]).with_cv(3), "class");
+}
+
+#[test]
+fn date_parts() {
+    try_out("date_parts_of_timestamp", DateParts::of("departs").with_cyclical().with_column_kept());
+    try_out("date_parts_of_date", DateParts::of("born").with_parts([Part::Year, Part::IsWeekend]));
+}
+
+#[test]
+fn select() {
+    try_out("select_columns", Select::columns(["fare", "city"]));
+    try_out("select_drop", Select::drop(["delay", "born", "departs"]));
+}
+
+#[test]
+fn derive() {
+    let ratio = col("fare").div(col("distance")).mul(lit(100)).or_else(col("age"));
+    try_out("derive_number", Derive::column("ratio", ratio));
+    let rich = col("fare").gt(lit(60)).and(col("city").not_eq(lit("oslo")).or(col("departs").lt(lit("2013-06-01"))));
+    try_out("derive_condition", Derive::column("rich", rich));
+    try_out("derive_text", Derive::column("city", col("city").or_else(col("deck"))));
+    let longer = col("departs").sub(col("departs")).is_null();
+    let batches_only = TransformerSubject::new("derive_batches", Derive::column("x", longer), passengers(), codecs());
+    try_subject(batches_only.with_batches_only());
+}
+
+#[test]
+fn pipeline() {
+    let recipe = Pipeline::new()
+        .then(Derive::column("speed", col("distance").div(col("fare"))))
+        .then(Clip::on(["speed"], -10.0, 10.0))
+        .then(DateParts::of("departs").with_parts([Part::Hour, Part::Weekday]))
+        .then(Impute::median(["age", "fare", "speed", "departs_hour", "departs_weekday"]).with_indicator())
+        .then(StandardScaler::on(["age", "fare", "distance"]))
+        .then(TargetEncoder::on(["city"]))
+        .then(OneHot::on(["deck", "class"]))
+        .then(Ordinal::on(["alone"]))
+        .then(Select::drop(["born"]));
+    // The training rows are encoded fold by fold, which the later steps may see.
+    try_subject(TransformerSubject::new("pipeline", recipe, passengers(), codecs()));
+}

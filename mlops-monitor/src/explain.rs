@@ -1,0 +1,6 @@
+//! Why was this the answer? What each input contributed, compared with a typical row.
+
+mod coalitions;
+mod shapley;
+
+pub use shapley::{Shapley, ShapleyExplainer};

@@ -1,0 +1,10 @@
+//! Random forests.
+
+mod ensemble;
+mod grow;
+mod model;
+mod recipe;
+mod tensors;
+
+pub use model::ForestModel;
+pub use recipe::{MaxFeatures, RandomForest};
