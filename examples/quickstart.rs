@@ -1,11 +1,11 @@
 //! The whole library on one page: know the data, learn, publish the evidence, serve and watch.
 #![expect(clippy::print_stdout, reason = "a program for a terminal")]
-use std::sync::Arc;
-use mlops::data::{Column, ExpectingExt, Parquet, split::SplitExt};
 use mlops::data::transform::{Impute, OneHot, StandardScaler};
+use mlops::data::{Column, ExpectingExt, Parquet, split::SplitExt};
 use mlops::prelude::*;
-use mlops::{monitor::DriftSuite, registry::ObjectRegistry, serve::Serve};
 use mlops::train::{LogisticRegression, RocAuc, score};
+use mlops::{monitor::DriftSuite, registry::ObjectRegistry, serve::Serve};
+use std::sync::Arc;
 
 #[tokio::main]
 async fn main() -> Result<()> {

@@ -105,7 +105,7 @@ fn units_and_offsets_cost_no_digits() {
 
 #[test]
 fn a_polynomial_of_degree_ten_is_found() {
-    // Certified values of NIST's "Wampler1": all coefficients of y = 1 + x + … + x⁵ are 1; here to the tenth power.
+    // As NIST's "Wampler1", but to the tenth power: every coefficient is 1, and the columns nearly depend.
     let x: Vec<f64> = (0..41).map(|i| f64::from(i) / 20.0).collect();
     let powers: Vec<Vec<f64>> = (1..=10).map(|k| x.iter().map(|x| x.powi(k)).collect()).collect();
     let y = (0..41).map(|i| 1.0 + powers.iter().map(|p| p[i]).sum::<f64>()).collect();

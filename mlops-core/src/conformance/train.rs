@@ -95,9 +95,12 @@ impl TrainerSubject {
     }
 }
 
+type Check = fn(&TrainerSubject);
+
 /// The trials of a [`Trainer`] and its [`Model`]s.
+#[expect(clippy::needless_pass_by_value, reason = "a subject is made for its trials")]
 pub fn trainer(subject: TrainerSubject) -> Vec<Trial> {
-    let checks: [(&str, fn(&TrainerSubject)); 22] = [
+    let checks: [(&str, Check); 22] = [
         ("same_seed_gives_the_same_model", same_seed),
         ("threads_do_not_matter", threads),
         ("batches_of_the_training_rows_do_not_matter", training_batches),
@@ -121,7 +124,7 @@ pub fn trainer(subject: TrainerSubject) -> Vec<Trial> {
         ("weights_are_checked", weights),
         ("cancelled_work_stops", cancellation),
     ];
-    let trial = |(name, check): (&str, fn(&TrainerSubject))| {
+    let trial = |(name, check): (&str, Check)| {
         let subject = subject.clone();
         Trial::new(format!("{}::{name}", subject.name), move || check(&subject))
     };
@@ -390,7 +393,7 @@ fn text_feature(subject: &TrainerSubject) {
 fn missing_value(subject: &TrainerSubject) {
     let rows = subject.data.num_rows();
     let complete: Vec<f64> = (0..rows).map(|i| (i % 5) as f64).collect();
-    let with_null: Float64Array = (0..rows).map(|i| (i != 3).then(|| (i % 5) as f64)).collect();
+    let with_null: Float64Array = (0..rows).map(|i| (i != 3).then_some((i % 5) as f64)).collect();
     let mut with_nan = complete.clone();
     with_nan[3] = f64::NAN;
     for gap in [Arc::new(with_null) as ArrayRef, Arc::new(Float64Array::from(with_nan))] {
