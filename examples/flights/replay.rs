@@ -246,7 +246,7 @@ impl Replay {
         Ok(Week {
             week: label,
             rows: quality.primary().map_or(0, |served| served.rows),
-            drifted: drift.drifted().map(|feature| feature.feature.clone()).collect(),
+            drifted: drift.drifted_features().into_iter().map(str::to_owned).collect(),
             served: self.champion.to_string(),
             promoted: actions.iter().any(|action| action.starts_with("promoted")),
             action: actions.join("; "),
