@@ -235,13 +235,17 @@ async fn turns_away_what_is_too_much() {
     service.deploy(version(1), Slow::package("m")).unwrap();
     let server = start(&service).await;
     let url = format!("{}/v2/models/m/infer", server.url);
-    let long = tokio::spawn(server.client.post(&url).body(x("[1]", "FP64", "[500]")).send());
-    let refused = loop {
-        let answer = server.client.post(&url).body(x("[1]", "FP64", "[1]")).send().await.unwrap();
-        if answer.status() != 200 {
-            break answer;
-        }
-    };
+    let long = tokio::spawn(server.client.post(&url).body(x("[1]", "FP64", "[2000]")).send());
+    while !server
+        .get("/metrics")
+        .await
+        .1
+        .lines()
+        .any(|l| l.starts_with("mlops_inference_in_flight_requests{") && l.ends_with(" 1"))
+    {
+        assert!(!long.is_finished(), "the long request was over before it was seen");
+    }
+    let refused = server.client.post(&url).body(x("[1]", "FP64", "[1]")).send().await.unwrap();
     assert_eq!(refused.status().as_u16(), 503);
     assert_eq!(refused.headers()["retry-after"], "1");
     assert!(refused.text().await.unwrap().contains("as many as this service takes"));
