@@ -42,7 +42,11 @@ use run_file::RunFile;
 ///
 /// With [`Durability::Disk`], which is the default, each call flushes its line to the disk before it
 /// returns: what was acknowledged survives a power cut. With [`Durability::Process`] it survives the
-/// death of the program, and costs a hundredth. Files and starts of runs are always flushed.
+/// death of the program, and no call waits for the disk. Files are always flushed.
+///
+/// # Cost
+/// A call that logs is one write, and with [`Durability::Disk`] one flush; calls to the same run take
+/// turns. Reading a run reads its whole file into memory.
 ///
 /// # Many writers
 /// Tasks, threads, trackers and processes may log to the same run: each takes a lock on the file for
