@@ -6,7 +6,10 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::{DriftDetector, DriftMonitor, Error, Explainer, Model, Result, Trainer, Transform, Transformer};
+use crate::transform::FittedOn;
+use crate::{
+    DriftDetector, DriftMonitor, Error, Explainer, Model, Provenance, Result, Trainer, Transform, Transformer,
+};
 
 /// A fitted thing, written down: data that another program could read, never code.
 ///
@@ -28,6 +31,9 @@ pub struct Artifact {
     /// The components that this one is made of.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<Self>,
+    /// The rows that a transform was fitted on, as far as that is known.
+    #[serde(default, skip_serializing_if = "Provenance::is_empty")]
+    pub fitted_on: Provenance,
 }
 
 impl Artifact {
@@ -40,13 +46,14 @@ impl Artifact {
     pub fn of<T: Load>(state: &impl Serialize) -> Result<Self> {
         let state = serde_json::to_value(state)
             .map_err(|e| Error::internal(format!("the state of '{}' is not JSON", T::KIND)).with_source(e))?;
-        Ok(Self { kind: T::KIND.to_owned(), version: T::VERSION, state, blobs: BTreeMap::new(), parts: Vec::new() })
+        Ok(Self::new(T::KIND, T::VERSION, state))
     }
 
     /// An artifact as it was stored, without blobs and parts; a component writes its own with
     /// [`Self::of`].
     pub fn new(kind: impl Into<String>, version: u32, state: serde_json::Value) -> Self {
-        Self { kind: kind.into(), version, state, blobs: BTreeMap::new(), parts: Vec::new() }
+        let (blobs, parts, fitted_on) = (BTreeMap::new(), Vec::new(), Provenance::default());
+        Self { kind: kind.into(), version, state, blobs, parts, fitted_on }
     }
 
     /// Adds a large or binary part under a file name.
@@ -257,6 +264,17 @@ impl Codecs {
         self
     }
 
+    /// Adds a transformer recipe that is made of others, and so needs the codecs to be read.
+    #[must_use]
+    pub fn with_composite_transformer(
+        mut self,
+        kind: &'static str,
+        read: fn(&serde_json::Value, &Self) -> Result<Box<dyn Transformer>>,
+    ) -> Self {
+        self.transformers.insert(kind, read);
+        self
+    }
+
     /// Adds a trainer recipe that is made of others, and so needs the codecs to be read.
     #[must_use]
     pub fn with_composite_trainer(
@@ -275,11 +293,10 @@ impl Codecs {
         self
     }
 
-    fn with_reader_of_pipelines(mut self) -> Self {
+    fn with_reader_of_pipelines(self) -> Self {
         use crate::pipeline::{Estimator, Pipeline};
-        self.transformers.insert(Pipeline::KIND, |s, c| Ok(Box::new(Pipeline::from_settings(s, c)?)));
-        self.trainers.insert(Estimator::KIND, |s, c| Ok(Box::new(Estimator::from_settings(s, c)?)));
-        self
+        self.with_composite_transformer(Pipeline::KIND, |s, c| Ok(Box::new(Pipeline::from_settings(s, c)?)))
+            .with_composite_trainer(Estimator::KIND, |s, c| Ok(Box::new(Estimator::from_settings(s, c)?)))
     }
 
     /// The names of all that can be read.
@@ -304,7 +321,8 @@ impl Codecs {
     /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for a kind or version that is not
     /// known here, [`ErrorKind::Corrupt`](crate::ErrorKind::Corrupt) if the bytes are damaged.
     pub fn transform(&self, artifact: &Artifact) -> Result<Arc<dyn Transform>> {
-        load(&self.transforms, "transform", artifact, self)
+        let loaded = load(&self.transforms, "transform", artifact, self)?;
+        Ok(FittedOn::wrap(loaded, artifact.fitted_on.clone()))
     }
 
     /// Reads a model.

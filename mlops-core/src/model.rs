@@ -48,7 +48,7 @@ impl Trainer for Box<dyn Trainer> {
     }
 }
 
-/// How a [`Trainer`] is to work.
+/// How a [`Trainer`] or a [`Transformer`](crate::Transformer) is to work.
 ///
 /// # Example
 /// ```
@@ -99,11 +99,19 @@ impl Run {
     /// # Errors
     /// [`ErrorKind::Unavailable`] if the threads can't be started.
     pub fn install<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T> {
-        let Some(threads) = self.threads else { return Ok(work()) };
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.get()).build().map_err(|e| {
+        Ok(match self.pool()? {
+            Some(pool) => pool.install(work),
+            None => work(),
+        })
+    }
+
+    /// Its own threads, if it asks for some.
+    pub(crate) fn pool(&self) -> Result<Option<rayon::ThreadPool>> {
+        let Some(threads) = self.threads else { return Ok(None) };
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.get()).build();
+        pool.map(Some).map_err(|e| {
             Error::new(ErrorKind::Unavailable, format!("{threads} threads could not be started")).with_source(e)
-        })?;
-        Ok(pool.install(work))
+        })
     }
 
     /// Stops the work, if it was cancelled; call it often.
@@ -112,7 +120,7 @@ impl Run {
     /// [`ErrorKind::Cancelled`] if it was.
     pub fn check(&self) -> Result<()> {
         if self.cancel.is_cancelled() {
-            return Err(Error::new(ErrorKind::Cancelled, "training was cancelled"));
+            return Err(Error::new(ErrorKind::Cancelled, "the work was cancelled"));
         }
         Ok(())
     }

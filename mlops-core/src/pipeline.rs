@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::mem::take;
 use std::sync::Arc;
 
@@ -7,16 +8,19 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use crate::columns::find_column;
+use crate::learner::Learning;
 use crate::model::score_row;
 use crate::{
-    Artifact, Codecs, Dense, Error, InputColumn, Load, Model, Recipe, Result, ResultExt, Role, RowModel, RowTransform,
-    Run, Scratch, Signature, Spec, Table, Trainer, Transform, Transformer, Value,
+    Accumulator, Artifact, Codecs, DataSource, Dense, Error, InputColumn, Learner, Load, Model, Recipe, Result,
+    ResultExt, Role, Roles, RowModel, RowTransform, Run, Scan, Scratch, Signature, Spec, Table, Trainer, Transform,
+    Transformer, Value, fold_stream, transform_table,
 };
 
 /// Preparation steps in a row, as one recipe.
 ///
-/// Each step is fitted on what the steps before it made of the training rows. Fitting gives a
-/// [`Chain`]; [`train`](Self::train) adds a model.
+/// Each step is fitted on what the steps before it made of the training rows. Steps whose columns do
+/// not touch share one pass over the data ([`Learner`]). Fitting gives a [`Chain`];
+/// [`train`](Self::train) adds a model.
 ///
 /// # Example
 /// ```
@@ -58,18 +62,162 @@ impl Pipeline {
         Ok(Self { steps })
     }
 
-    fn fit_chain(&self, data: &Table) -> Result<(Chain, Table)> {
+    /// Fits the steps on a table; those whose columns do not touch share one pass.
+    fn fit_chain(&self, data: &Table, run: &Run) -> Result<(Chain, Table)> {
         let mut table = data.clone();
-        let mut steps = Vec::with_capacity(self.steps.len());
+        let mut chain = Chain::default();
+        let mut group = Group::default();
         for (i, step) in self.steps.iter().enumerate() {
-            let place = || format!("{}: {}", i + 1, step.kind());
-            let span = tracing::debug_span!("fit", step = i + 1, kind = step.kind());
-            let _guard = span.enter();
-            let (fitted, next) = step.fit_transform(&table).map_err(|e| e.with_context("step", place()))?;
-            steps.push(fitted);
-            table = next;
+            let place = format!("{}: {}", i + 1, step.kind());
+            // A column may only be missing because a step before this one is still to make it.
+            let early = step.learner(table.schema(), table.roles());
+            if let Ok(Some(learner)) = early
+                && group.takes(&learner)
+            {
+                group.push(learner, place);
+                continue;
+            }
+            table = group.fit(table, run, &mut chain)?;
+            let learner = step.learner(table.schema(), table.roles()).context("step", &place)?;
+            match learner.filter(|learner| group.takes(learner)) {
+                Some(learner) => group.push(learner, place),
+                None => {
+                    run.check()?;
+                    let _guard = tracing::debug_span!("fit", step = place).entered();
+                    let (fitted, next) = step.learn_transform(&table, run).context("step", &place)?;
+                    chain.steps.push(fitted);
+                    table = next;
+                }
+            }
         }
-        Ok((Chain { steps }, table))
+        table = group.fit(table, run, &mut chain)?;
+        Ok((chain, table))
+    }
+
+    /// Fits the steps on a source, whose data need not fit into memory: as many passes as there are
+    /// groups of steps whose columns do not touch, each over the columns that are needed.
+    ///
+    /// Equal to fitting on the same rows in a table: exactly, where the folds of the steps are exact.
+    ///
+    /// # Errors
+    /// As [`Transformer::fit`] and [`DataSource::scan`];
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for a step that takes a whole table.
+    ///
+    /// # Example
+    /// ```
+    /// # use mlops_core::{Pipeline, Roles, Run, DataSource, Result, Transform};
+    /// # use std::sync::Arc;
+    /// async fn prepare(recipe: &Pipeline, files: &dyn DataSource) -> Result<Arc<dyn Transform>> {
+    ///     recipe.fit_source(files, &Roles::new(), &Run::default()).await
+    /// }
+    /// ```
+    pub async fn fit_source(&self, source: &dyn DataSource, roles: &Roles, run: &Run) -> Result<Arc<dyn Transform>> {
+        let raw = source.schema().await?;
+        let mut chain = Chain::default();
+        let mut needed = Some(BTreeSet::new());
+        while chain.steps.len() < self.steps.len() {
+            let group = self.next_group(chain.output_schema(&raw)?.as_ref(), roles, chain.steps.len())?;
+            for learner in &group.learners {
+                if learner.takes_any_columns() {
+                    needed = None;
+                }
+                needed.iter_mut().for_each(|names| names.extend(learner.inputs().map(str::to_owned)));
+            }
+            let fitted = match group.known() {
+                Some(fitted) => fitted,
+                None => group.fit_pass(source, &raw, needed.as_ref(), &chain, run).await?,
+            };
+            chain.steps.extend(fitted);
+        }
+        Ok(Arc::new(chain))
+    }
+
+    /// The learners of the steps from `start` that can share a pass over rows of `schema`.
+    fn next_group(&self, schema: &Schema, roles: &Roles, start: usize) -> Result<Group> {
+        let mut group = Group::default();
+        for (i, step) in self.steps.iter().enumerate().skip(start) {
+            let place = format!("{}: {}", i + 1, step.kind());
+            let learner = step.learner(schema, roles);
+            match learner {
+                Ok(Some(learner)) if learner.is_apart_from(&group.learners) => group.push(learner, place),
+                _ if !group.learners.is_empty() => break,
+                Err(error) => return Err(error.with_context("step", place)),
+                Ok(_) => {
+                    return Err(Error::unsupported(
+                        "this step learns from a whole table: read the source into a table and fit on that",
+                    )
+                    .with_context("step", place));
+                }
+            }
+        }
+        Ok(group)
+    }
+}
+
+/// Steps that are fitted in one pass.
+#[derive(Default)]
+struct Group {
+    learners: Vec<Learner>,
+    places: Vec<String>,
+}
+
+impl Group {
+    /// Whether `learner` may learn from the same table as the others, though they come before it.
+    fn takes(&self, learner: &Learner) -> bool {
+        !learner.cross_fits() && learner.is_apart_from(&self.learners)
+    }
+
+    fn push(&mut self, learner: Learner, place: String) {
+        self.learners.push(learner);
+        self.places.push(place);
+    }
+
+    /// Fits all, adds them to the chain, and gives the rows as they prepare them.
+    fn fit(&mut self, table: Table, run: &Run, chain: &mut Chain) -> Result<Table> {
+        if self.learners.is_empty() {
+            return Ok(table);
+        }
+        run.check()?;
+        let group = take(self);
+        let _guard = tracing::debug_span!("fit", steps = group.places.join(", ")).entered();
+        let learning = || Learning::of(&group.learners, &group.places, &run.cancel);
+        let fitted = match group.known() {
+            Some(fitted) => fitted,
+            None => run.install(|| table.fold(learning))??.finish()?,
+        };
+        let start = chain.steps.len();
+        chain.steps.extend(fitted);
+        let added = Chain { steps: chain.steps[start..].to_vec() };
+        let place = |error: Error| error.with_context("steps", group.places.join(", "));
+        run.install(|| transform_table(&added, &table))?.map_err(place)
+    }
+
+    /// What the steps come to, if none of them takes data.
+    fn known(&self) -> Option<Vec<Arc<dyn Transform>>> {
+        self.learners.iter().map(|learner| learner.known().cloned()).collect()
+    }
+
+    async fn fit_pass(
+        &self,
+        source: &dyn DataSource,
+        raw: &SchemaRef,
+        needed: Option<&BTreeSet<String>>,
+        chain: &Chain,
+        run: &Run,
+    ) -> Result<Vec<Arc<dyn Transform>>> {
+        let mut scan = Scan::all();
+        if let Some(needed) = needed {
+            // Others are made by the steps before.
+            scan =
+                scan.with_columns(raw.fields().iter().map(|field| field.name()).filter(|name| needed.contains(*name)));
+        }
+        let start = {
+            let (learners, places, cancel) = (self.learners.clone(), self.places.clone(), run.cancel.clone());
+            move || Learning::of(&learners, &places, &cancel)
+        };
+        let chain = chain.clone();
+        let prepared = source.scan(scan).await?;
+        fold_stream(prepared, run, start, move |batch| chain.apply(batch)).await?.finish()
     }
 }
 
@@ -85,12 +233,12 @@ impl Recipe for Pipeline {
 }
 
 impl Transformer for Pipeline {
-    fn fit(&self, data: &Table) -> Result<Arc<dyn Transform>> {
-        Ok(Arc::new(self.fit_chain(data)?.0))
+    fn learn(&self, data: &Table, run: &Run) -> Result<Arc<dyn Transform>> {
+        Ok(Arc::new(self.fit_chain(data, run)?.0))
     }
 
-    fn fit_transform(&self, data: &Table) -> Result<(Arc<dyn Transform>, Table)> {
-        let (chain, table) = self.fit_chain(data)?;
+    fn learn_transform(&self, data: &Table, run: &Run) -> Result<(Arc<dyn Transform>, Table)> {
+        let (chain, table) = self.fit_chain(data, run)?;
         Ok((Arc::new(chain), table))
     }
 }
@@ -224,12 +372,13 @@ impl Recipe for Estimator {
 
 impl Trainer for Estimator {
     fn fit(&self, data: &Table, run: &Run) -> Result<Arc<dyn Model>> {
-        let (chain, prepared) = self.pipeline.fit_chain(data)?;
+        let (chain, prepared) = self.pipeline.fit_chain(data, run)?;
         run.check()?;
         let span = tracing::debug_span!("train", kind = self.trainer.kind());
         let model = span.in_scope(|| self.trainer.fit(&prepared, run)).context("trainer", self.trainer.kind())?;
         let inputs = needed_inputs(data, &chain, model.signature())?;
-        let signature = Signature::new(inputs, model.signature().task.clone());
+        let signature =
+            Signature::new(inputs, model.signature().task.clone()).with_fitted_on(data.fitting_provenance());
         Ok(Arc::new(PipelineModel::new(chain, model, signature)?))
     }
 }

@@ -4,7 +4,7 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Float64Type;
 
 use crate::columns::numbers;
-use crate::{Error, Model, Result, Role, Table, Task};
+use crate::{Error, ErrorKind, Model, Result, Role, Table, Task};
 
 /// What a model answered, beside what was true: the input of every [`Metric`].
 ///
@@ -82,8 +82,29 @@ impl Predictions {
     ///
     /// # Errors
     /// As [`Model::predict`]; [`ErrorKind::Data`](crate::ErrorKind::Data) for a target that is no
-    /// class of the model.
+    /// class of the model; [`ErrorKind::Leak`] for rows that the model, or the preparation in front of
+    /// it, was fitted on, as far as their [`Provenance`](crate::Provenance) tells
+    /// ([`on_training_rows`](Self::on_training_rows) takes them).
     pub fn of(model: &dyn Model, data: &Table) -> Result<Self> {
+        let rows = data.provenance();
+        if let Some(part) = model.signature().fitted_on.overlap(&rows) {
+            return Err(Error::new(
+                ErrorKind::Leak,
+                format!(
+                    "the model, or the preparation in front of it, was fitted on rows that it is to be judged on \
+                     ({part}): judge it on rows that were held back, and fit the preparation within the pipeline; \
+                     for the scores of training itself use Predictions::on_training_rows"
+                ),
+            ));
+        }
+        Self::on_training_rows(model, data)
+    }
+
+    /// [`of`](Self::of), on any rows: how well the model knows what it was shown.
+    ///
+    /// # Errors
+    /// As [`of`](Self::of), without [`ErrorKind::Leak`].
+    pub fn on_training_rows(model: &dyn Model, data: &Table) -> Result<Self> {
         let batch = data.to_batch()?;
         let answer = model.predict(&batch)?;
         let target = data.column(data.target()?.name())?;

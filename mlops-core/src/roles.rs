@@ -1,7 +1,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use arrow::datatypes::Schema;
 use serde::{Deserialize, Serialize};
+
+use crate::columns::find_column;
+use crate::{Error, ErrorKind, Result};
 
 /// What a column is for.
 ///
@@ -105,6 +109,30 @@ impl Roles {
     /// The columns that were declared to have `role`, in order of their names.
     pub fn named(&self, role: Role) -> impl Iterator<Item = &str> {
         self.0.iter().filter(move |(_, r)| **r == role).map(|(name, _)| name.as_str())
+    }
+
+    /// Refuses `columns` as inputs of a recipe if one does not exist or leaks the answer. Every
+    /// [`Transformer`](crate::Transformer) and [`Trainer`](crate::Trainer) calls this for the columns
+    /// that it is about to read.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Schema`] for a missing column, [`ErrorKind::Leak`] for an outcome or target.
+    pub fn check_inputs<S: AsRef<str>>(&self, schema: &Schema, columns: impl IntoIterator<Item = S>) -> Result<()> {
+        for column in columns {
+            let column = column.as_ref();
+            find_column(schema, column)?;
+            let role = self.of(column);
+            if !role.is_known_before_the_event() {
+                return Err(Error::new(
+                    ErrorKind::Leak,
+                    format!(
+                        "column '{column}' has the role {role}: it is not known when a prediction is asked for, \
+                         so no feature may be made of it; take it out of the recipe"
+                    ),
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// Every declared role, in order of the column names.

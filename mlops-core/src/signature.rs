@@ -9,7 +9,7 @@ use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use serde::{Deserialize, Serialize};
 
 use crate::columns::{describe_columns, is_text, texts};
-use crate::{Error, Result, Table, Value};
+use crate::{Error, Provenance, Result, Table, Value};
 
 mod input;
 
@@ -36,6 +36,10 @@ pub struct Signature {
     pub inputs: Vec<InputColumn>,
     /// What is predicted.
     pub task: Task,
+    /// The rows that the model and the preparation in front of it were fitted on, as far as that is
+    /// known.
+    #[serde(default, skip_serializing_if = "Provenance::is_empty")]
+    pub fitted_on: Provenance,
 }
 
 /// A signature as it was read, still to be checked.
@@ -44,12 +48,14 @@ pub struct Signature {
 struct Stored {
     inputs: Vec<InputColumn>,
     task: Task,
+    #[serde(default)]
+    fitted_on: Provenance,
 }
 
 impl TryFrom<Stored> for Signature {
     type Error = String;
 
-    fn try_from(Stored { inputs, task }: Stored) -> Result<Self, String> {
+    fn try_from(Stored { inputs, task, fitted_on }: Stored) -> Result<Self, String> {
         let mut names = BTreeSet::new();
         if let Some(twice) = inputs.iter().find(|input| !names.insert(input.name.as_str())) {
             return Err(format!("two inputs are called '{}'", twice.name));
@@ -57,7 +63,7 @@ impl TryFrom<Stored> for Signature {
         if let Task::Classification { classes } = &task {
             classes.check()?;
         }
-        Ok(Self { inputs, task })
+        Ok(Self { inputs, task, fitted_on })
     }
 }
 
@@ -99,12 +105,19 @@ impl Signature {
         let inputs = table.features().iter().map(|f| InputColumn::of(table, f)).collect::<Result<_>>()?;
         let target = table.target()?;
         let task = Task::of(&table.column(target.name())?, target)?;
-        Ok(Self { inputs, task })
+        Ok(Self { inputs, task, fitted_on: table.fitting_provenance() })
     }
 
     /// A signature of given inputs and task.
     pub fn new(inputs: Vec<InputColumn>, task: Task) -> Self {
-        Self { inputs, task }
+        Self { inputs, task, fitted_on: Provenance::default() }
+    }
+
+    /// Fitted on these rows.
+    #[must_use]
+    pub fn with_fitted_on(mut self, provenance: Provenance) -> Self {
+        self.fitted_on = provenance;
+        self
     }
 
     /// The names of the inputs, in order.

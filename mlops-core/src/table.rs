@@ -1,16 +1,19 @@
 use std::collections::BTreeSet;
+use std::fmt::Display;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, UInt32Array};
 use arrow::compute;
 use arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
 use rayon::prelude::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_arrow::schema::{SchemaLike, TracingOptions};
+use xxhash_rust::xxh3::Xxh3Default;
 
 use crate::columns::{describe_columns, find_column};
-use crate::{Accumulator, Error, ErrorKind, Expr, Result, Role, Roles};
+use crate::{Accumulator, Error, Expr, Provenance, Result, Role, Roles};
 
 /// Rows held in memory: Arrow batches of one schema, and the [`Roles`] of their columns.
 ///
@@ -40,6 +43,15 @@ pub struct Table {
     schema: SchemaRef,
     roles: Roles,
     batches: Vec<RecordBatch>,
+    marks: Marks,
+}
+
+/// Where the rows come from, and what their columns were fitted on.
+#[derive(Clone, Debug, Default)]
+struct Marks {
+    /// Nothing if the rows are to be named after their content.
+    rows: Provenance,
+    fitted_on: Provenance,
 }
 
 impl Table {
@@ -58,12 +70,12 @@ impl Table {
             .enumerate()
             .map(|(i, batch)| conform(&schema, batch).map_err(|e| e.with_context("batch", i)))
             .collect::<Result<_>>()?;
-        Ok(Self { schema, roles: Roles::new(), batches })
+        Ok(Self { schema, roles: Roles::new(), batches, marks: Marks::default() })
     }
 
     /// A table of one batch.
     pub fn from_batch(batch: RecordBatch) -> Self {
-        Self { schema: batch.schema(), roles: Roles::new(), batches: vec![batch] }
+        Self { schema: batch.schema(), roles: Roles::new(), batches: vec![batch], marks: Marks::default() }
     }
 
     /// A table of one row for each of `rows`, with a column for each of their fields.
@@ -201,21 +213,7 @@ impl Table {
     /// # Errors
     /// [`ErrorKind::Schema`] for a missing column, [`ErrorKind::Leak`] for an outcome or target.
     pub fn check_inputs<S: AsRef<str>>(&self, columns: impl IntoIterator<Item = S>) -> Result<()> {
-        for column in columns {
-            let column = column.as_ref();
-            find_column(&self.schema, column)?;
-            let role = self.roles.of(column);
-            if !role.is_known_before_the_event() {
-                return Err(Error::new(
-                    ErrorKind::Leak,
-                    format!(
-                        "column '{column}' has the role {role}: it is not known when a prediction is asked for, \
-                         so no feature may be made of it; take it out of the recipe"
-                    ),
-                ));
-            }
-        }
-        Ok(())
+        self.roles.check_inputs(&self.schema, columns)
     }
 
     /// One column over all rows. Copies the values if there is more than one batch.
@@ -254,7 +252,7 @@ impl Table {
             columns.into_iter().map(|name| find_column(&self.schema, name.as_ref())).collect::<Result<Vec<_>>>()?;
         let batches = self.batches.iter().map(|b| b.project(&indices)).collect::<Result<Vec<_>, _>>()?;
         let schema = Arc::new(self.schema.project(&indices)?);
-        Ok(Self { schema, roles: self.roles.clone(), batches })
+        Ok(Self { schema, batches, ..self.empty() }.with_rows_of(self))
     }
 
     /// The rows at `indices`, in that order. Copies the values.
@@ -272,7 +270,7 @@ impl Table {
             .collect::<Result<UInt32Array, _>>()
             .map_err(|_| Error::unsupported("a table of more than 4,294,967,295 rows can't be indexed"))?;
         let batch = compute::take_record_batch(&self.to_batch()?, &indices)?;
-        Ok(Self { schema: Arc::clone(&self.schema), roles: self.roles.clone(), batches: vec![batch] })
+        Ok(Self { batches: vec![batch], ..self.empty() })
     }
 
     /// The rows where `mask` is true; `mask` has one value for each row of the table.
@@ -290,7 +288,7 @@ impl Table {
             batches.push(compute::filter_record_batch(batch, &part)?);
             start += batch.num_rows();
         }
-        Ok(Self { schema: Arc::clone(&self.schema), roles: self.roles.clone(), batches })
+        Ok(Self { batches, ..self.empty() })
     }
 
     /// The rows for which `condition` is true; null is not.
@@ -316,7 +314,7 @@ impl Table {
             .step_by(batch_size)
             .map(|start| all.slice(start, batch_size.min(all.num_rows() - start)))
             .collect();
-        Ok(Self { schema: Arc::clone(&self.schema), roles: self.roles.clone(), batches })
+        Ok(Self { batches, marks: self.marks.clone(), ..self.empty() })
     }
 
     /// The table with another one's rows after its own.
@@ -328,7 +326,10 @@ impl Table {
         for batch in &other.batches {
             batches.push(conform(&self.schema, batch.clone())?);
         }
-        Ok(Self { schema: Arc::clone(&self.schema), roles: self.roles.clone(), batches })
+        let mut marks = Marks { rows: self.provenance(), fitted_on: self.marks.fitted_on.clone() };
+        marks.rows.extend(&other.provenance());
+        marks.fitted_on.extend(&other.marks.fitted_on);
+        Ok(Self { batches, marks, ..self.empty() })
     }
 
     /// Applies `f` to every batch, on all cores. Roles stay; columns that `f` adds are features.
@@ -341,7 +342,8 @@ impl Table {
         f: impl Fn(RecordBatch) -> Result<RecordBatch> + Send + Sync,
     ) -> Result<Self> {
         let batches = self.batches.par_iter().map(|batch| f(batch.clone())).collect::<Result<Vec<_>>>()?;
-        Ok(Self { roles: self.roles.clone(), ..Self::new(schema, batches)? })
+        let table = Self { roles: self.roles.clone(), ..Self::new(schema, batches)? };
+        Ok(table.with_fitted_on(&self.marks.fitted_on))
     }
 
     /// Folds every batch into an accumulator, on all cores: one pass over the data.
@@ -381,6 +383,82 @@ impl Table {
             (0..rows.max(1)).step_by(ROWS).map(move |start| batch.slice(start, ROWS.min(rows - start)))
         };
         self.batches.iter().flat_map(cut).collect()
+    }
+}
+
+/// Where rows come from, and what was fitted on them.
+impl Table {
+    /// Which rows these are: the parts they were cut as, or a name made of their content.
+    ///
+    /// The name of the content is a hash of the columns, the number of rows and 64 of the rows,
+    /// evenly spread; it takes well below a millisecond.
+    pub fn provenance(&self) -> Provenance {
+        if self.marks.rows.is_empty() { Provenance::of(self.fingerprint()) } else { self.marks.rows.clone() }
+    }
+
+    /// What the columns were fitted on by the transforms that made them.
+    pub fn fitted_on(&self) -> &Provenance {
+        &self.marks.fitted_on
+    }
+
+    /// What a thing fitted on this table was fitted on: these rows, and whatever their columns were.
+    pub fn fitting_provenance(&self) -> Provenance {
+        let mut provenance = self.provenance();
+        provenance.extend(&self.marks.fitted_on);
+        provenance
+    }
+
+    /// Says that these rows are `parts` of the rows of `whole`, cut by `split`; a split says so, so
+    /// that an evaluation can refuse the rows that a model was fitted on.
+    #[must_use]
+    pub fn with_part_of(mut self, whole: &Self, split: &str, parts: impl IntoIterator<Item = impl Display>) -> Self {
+        self.marks.rows = whole.provenance().cut(split, parts);
+        self
+    }
+
+    /// Says that these are the rows of `other`, prepared.
+    #[must_use]
+    pub fn with_rows_of(mut self, other: &Self) -> Self {
+        self.marks.rows = other.provenance();
+        self
+    }
+
+    /// Says that columns were fitted on `provenance`.
+    #[must_use]
+    pub fn with_fitted_on(mut self, provenance: &Provenance) -> Self {
+        self.marks.fitted_on.extend(provenance);
+        self
+    }
+
+    /// No rows, of unknown origin; columns, roles and what they were fitted on stay.
+    fn empty(&self) -> Self {
+        let marks = Marks { rows: Provenance::default(), fitted_on: self.marks.fitted_on.clone() };
+        Self { schema: Arc::clone(&self.schema), roles: self.roles.clone(), batches: Vec::new(), marks }
+    }
+
+    fn fingerprint(&self) -> String {
+        const SAMPLED: usize = 64;
+        let mut hash = Xxh3Default::new();
+        hash.update(describe_columns(&self.schema).as_bytes());
+        let rows = self.num_rows();
+        hash.update(&rows.to_le_bytes());
+        let mut start = 0;
+        let mut wanted = (0..SAMPLED.min(rows)).map(|i| i * rows / SAMPLED.min(rows)).peekable();
+        for batch in &self.batches {
+            let end = start + batch.num_rows();
+            let options = FormatOptions::default();
+            let cells: Vec<_> = batch.columns().iter().map(|c| ArrayFormatter::try_new(c, &options).ok()).collect();
+            while let Some(row) = wanted.next_if(|row| *row < end) {
+                for cells in cells.iter().flatten() {
+                    // A cell that has no text form, such as a date out of range, is left out.
+                    let cell = cells.value(row - start).try_to_string().unwrap_or_default();
+                    hash.update(cell.as_bytes());
+                    hash.update(&[0]);
+                }
+            }
+            start = end;
+        }
+        format!("{:016x}", hash.digest())
     }
 }
 

@@ -4,36 +4,77 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 
-use crate::{Artifact, Recipe, Result, Table, Value};
+use crate::{Artifact, Error, Learner, Provenance, Recipe, Result, Roles, Run, Table, Value};
 
 /// The recipe of a preparation step: plain data, without state. [`fit`](Self::fit) learns from a
 /// table and gives a [`Transform`].
 ///
 /// There is no "not fitted" error: the unfitted thing has no `apply`.
+///
+/// Implement [`learner`](Self::learner) if one pass over pieces of the data is enough, else
+/// [`learn`](Self::learn); callers use [`fit`](Self::fit) and [`fit_transform`](Self::fit_transform).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a recipe that can be fitted",
     note = "implement `Named` and derive `Serialize` for its settings, then implement `Transformer`"
 )]
 pub trait Transformer: Recipe {
-    /// Learns from the columns it names; the rest of the table is not looked at.
+    /// The fold it learns by, if it can learn in pieces: steps of a pipeline then share a pass, and
+    /// data need not fit into memory. None unless overridden.
     ///
     /// # Errors
     /// [`ErrorKind::Schema`](crate::ErrorKind::Schema) for a missing column or another type,
     /// [`ErrorKind::Leak`](crate::ErrorKind::Leak) for an outcome as input (see
-    /// [`Table::check_inputs`]), [`ErrorKind::Data`](crate::ErrorKind::Data) if nothing can be learned.
-    fn fit(&self, data: &Table) -> Result<Arc<dyn Transform>>;
+    /// [`Roles::check_inputs`]), [`ErrorKind::Config`](crate::ErrorKind::Config) for settings that
+    /// make no sense.
+    fn learner(&self, schema: &Schema, roles: &Roles) -> Result<Option<Learner>> {
+        let _ = (schema, roles);
+        Ok(None)
+    }
+
+    /// Learns from the columns it names; the rest of the table is not looked at. By its
+    /// [`learner`](Self::learner) unless overridden.
+    ///
+    /// # Errors
+    /// As [`learner`](Self::learner), [`ErrorKind::Data`](crate::ErrorKind::Data) if nothing can be
+    /// learned, [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled) if told to stop.
+    fn learn(&self, data: &Table, run: &Run) -> Result<Arc<dyn Transform>> {
+        match self.learner(data.schema(), data.roles())? {
+            Some(learner) => learner.fit(data, run),
+            None => Err(Error::internal(format!("'{}' implements neither `learner` nor `learn`", self.kind()))),
+        }
+    }
 
     /// Learns, and gives the training rows as the next step should see them.
     ///
     /// The default applies the fitted transform. A step that uses the target overrides it, so that
-    /// no row is prepared with its own answer (cross fitting).
+    /// no row is prepared with its own answer (cross fitting); one that changes which rows there are
+    /// to learn from does so here alone.
     ///
     /// # Errors
-    /// As [`fit`](Self::fit).
-    fn fit_transform(&self, data: &Table) -> Result<(Arc<dyn Transform>, Table)> {
-        let fitted = self.fit(data)?;
-        let table = transform_table(fitted.as_ref(), data)?;
+    /// As [`learn`](Self::learn).
+    fn learn_transform(&self, data: &Table, run: &Run) -> Result<(Arc<dyn Transform>, Table)> {
+        let fitted = self.learn(data, run)?;
+        let table = run.install(|| transform_table(fitted.as_ref(), data))??;
         Ok((fitted, table))
+    }
+
+    /// [`learn`](Self::learn), remembering on which rows.
+    ///
+    /// # Errors
+    /// As [`learn`](Self::learn).
+    fn fit(&self, data: &Table, run: &Run) -> Result<Arc<dyn Transform>> {
+        Ok(FittedOn::wrap(self.learn(data, run)?, data.fitting_provenance()))
+    }
+
+    /// [`learn_transform`](Self::learn_transform), remembering on which rows.
+    ///
+    /// # Errors
+    /// As [`learn`](Self::learn).
+    fn fit_transform(&self, data: &Table, run: &Run) -> Result<(Arc<dyn Transform>, Table)> {
+        let (fitted, table) = self.learn_transform(data, run)?;
+        let provenance = data.fitting_provenance();
+        let table = table.with_rows_of(data).with_fitted_on(&provenance);
+        Ok((FittedOn::wrap(fitted, provenance), table))
     }
 }
 
@@ -66,6 +107,11 @@ pub trait Transform: Debug + Send + Sync + 'static {
     /// # Errors
     /// If the state can't be written.
     fn save(&self) -> Result<Artifact>;
+
+    /// The rows it was fitted on, as far as that is known; [`Transformer::fit`] sees to it.
+    fn fitted_on(&self) -> Option<&Provenance> {
+        None
+    }
 }
 
 /// A [`Transform`] bound to the columns of its input, for one row at a time: equal to the batch
@@ -84,7 +130,47 @@ pub trait RowTransform: Debug + Send + Sync + 'static {
 /// As [`Transform::apply`].
 pub fn transform_table(transform: &dyn Transform, data: &Table) -> Result<Table> {
     let schema = transform.output_schema(data.schema())?;
-    data.map_batches(schema, |batch| transform.apply(batch))
+    let table = data.map_batches(schema, |batch| transform.apply(batch))?.with_rows_of(data);
+    Ok(match transform.fitted_on() {
+        Some(provenance) => table.with_fitted_on(provenance),
+        None => table,
+    })
+}
+
+/// A fitted transform that remembers on which rows; otherwise the one within.
+#[derive(Debug)]
+pub(crate) struct FittedOn {
+    inner: Arc<dyn Transform>,
+    provenance: Provenance,
+}
+
+impl FittedOn {
+    pub(crate) fn wrap(inner: Arc<dyn Transform>, provenance: Provenance) -> Arc<dyn Transform> {
+        if provenance.is_empty() { inner } else { Arc::new(Self { inner, provenance }) }
+    }
+}
+
+#[deny(clippy::missing_trait_methods)]
+impl Transform for FittedOn {
+    fn output_schema(&self, input: &Schema) -> Result<SchemaRef> {
+        self.inner.output_schema(input)
+    }
+
+    fn apply(&self, batch: RecordBatch) -> Result<RecordBatch> {
+        self.inner.apply(batch)
+    }
+
+    fn rows(&self, input: &Schema) -> Result<Option<Arc<dyn RowTransform>>> {
+        self.inner.rows(input)
+    }
+
+    fn save(&self) -> Result<Artifact> {
+        Ok(Artifact { fitted_on: self.provenance.clone(), ..self.inner.save()? })
+    }
+
+    fn fitted_on(&self) -> Option<&Provenance> {
+        Some(&self.provenance)
+    }
 }
 
 #[deny(clippy::missing_trait_methods)]
@@ -104,11 +190,23 @@ impl Recipe for Box<dyn Transformer> {
 
 #[deny(clippy::missing_trait_methods)]
 impl Transformer for Box<dyn Transformer> {
-    fn fit(&self, data: &Table) -> Result<Arc<dyn Transform>> {
-        self.as_ref().fit(data)
+    fn learner(&self, schema: &Schema, roles: &Roles) -> Result<Option<Learner>> {
+        self.as_ref().learner(schema, roles)
     }
 
-    fn fit_transform(&self, data: &Table) -> Result<(Arc<dyn Transform>, Table)> {
-        self.as_ref().fit_transform(data)
+    fn learn(&self, data: &Table, run: &Run) -> Result<Arc<dyn Transform>> {
+        self.as_ref().learn(data, run)
+    }
+
+    fn learn_transform(&self, data: &Table, run: &Run) -> Result<(Arc<dyn Transform>, Table)> {
+        self.as_ref().learn_transform(data, run)
+    }
+
+    fn fit(&self, data: &Table, run: &Run) -> Result<Arc<dyn Transform>> {
+        self.as_ref().fit(data, run)
+    }
+
+    fn fit_transform(&self, data: &Table, run: &Run) -> Result<(Arc<dyn Transform>, Table)> {
+        self.as_ref().fit_transform(data, run)
     }
 }

@@ -25,7 +25,7 @@ impl Named for Center {
 }
 
 impl Transformer for Center {
-    fn fit(&self, data: &Table) -> Result<Arc<dyn Transform>> {
+    fn learn(&self, data: &Table, _: &Run) -> Result<Arc<dyn Transform>> {
         data.check_inputs([&self.column])?;
         let values = numbers(&data.column(&self.column)?, &self.column)?;
         let mean = values.values().iter().sum::<f64>() / values.values().len() as f64;

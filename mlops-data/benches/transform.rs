@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray, TimestampSecondArray};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use mlops_core::random::SplitMix64;
-use mlops_core::{CellReader, Pipeline, Role, Table, Transformer, Value, col};
+use mlops_core::{CellReader, Pipeline, Role, Run, Table, Transformer, Value, col};
 use mlops_data::transform::{DateParts, Derive, Impute, OneHot, Ordinal, StandardScaler, TargetEncoder};
 
 const ROWS: usize = 100_000;
@@ -54,10 +54,10 @@ fn recipes() -> Vec<(&'static str, Box<dyn Transformer>)> {
 fn transformers(c: &mut Criterion) {
     let table = table();
     for (name, recipe) in recipes() {
-        let fitted = recipe.fit(&table).unwrap_or_else(|error| panic!("{name}: {error:?}"));
+        let fitted = recipe.fit(&table, &Run::default()).unwrap_or_else(|error| panic!("{name}: {error:?}"));
         let mut group = c.benchmark_group(name);
         group.sample_size(20).throughput(Throughput::Elements(ROWS as u64));
-        group.bench_function("fit", |b| b.iter(|| recipe.fit(black_box(&table))));
+        group.bench_function("fit", |b| b.iter(|| recipe.fit(black_box(&table), &Run::default())));
         group.throughput(Throughput::Elements(8_192));
         group.bench_function("batch", |b| {
             b.iter_batched(|| table.batches()[0].clone(), |batch| fitted.apply(batch), BatchSize::SmallInput);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::Float64Type;
-use mlops_core::{Literal, Role, Table, Transform, Transformer, transform_table};
+use mlops_core::{Literal, Role, Run, Table, Transform, Transformer, transform_table};
 use mlops_data::transform::{
     DropCategory, EmptyColumns, Impute, OneHot, Ordinal, Smooth, StandardScaler, Strategy, TargetEncoder,
 };
@@ -43,7 +43,7 @@ fn names(case: &Json) -> Vec<String> {
 
 /// Fits, and compares both outputs with what scikit-learn made.
 fn run(case: &Json, recipe: &dyn Transformer, training: &Table) -> Arc<dyn Transform> {
-    let fitted = recipe.fit(training).unwrap_or_else(|error| panic!("{}: {error:?}", case["name"]));
+    let fitted = recipe.fit(training, &Run::default()).unwrap_or_else(|error| panic!("{}: {error:?}", case["name"]));
     for (input, expected) in [("columns", "expected_train"), ("new", "expected_new")] {
         let input = transform_table(fitted.as_ref(), &retyped(&case[input], &case["columns"])).unwrap();
         compare(case, &input, case[expected].as_object().unwrap());
@@ -202,7 +202,7 @@ fn target_encoder() {
             }
         }
         for size in [7, 60] {
-            let (_, crossed) = recipe.fit_transform(&training.rebatch(size).unwrap()).unwrap();
+            let (_, crossed) = recipe.fit_transform(&training.rebatch(size).unwrap(), &Run::default()).unwrap();
             let crossed = crossed.select(names(&case)).unwrap();
             compare(&case, &crossed, case["cross_fit"]["expected_train"].as_object().unwrap());
         }

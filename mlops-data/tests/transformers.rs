@@ -12,7 +12,8 @@ use arrow::array::{
 use arrow::datatypes::{DataType, Float64Type, TimeUnit};
 use mlops_core::random::SplitMix64;
 use mlops_core::{
-    Artifact, CellReader, Codecs, ErrorKind, Expr, Literal, Pipeline, Result, Role, Table, Transformer, Value, col, lit,
+    Artifact, CellReader, Codecs, ErrorKind, Expr, Literal, Pipeline, Result, Role, Run, Table, Transformer, Value,
+    col, lit,
 };
 use mlops_data::transform::{
     Clip, DateParts, Derive, DropCategory, Frequency, HandleUnknown, Impute, OneHot, Ordinal, Part, Select, Smooth,
@@ -72,7 +73,7 @@ fn on_threads<T: Send>(threads: usize, work: impl FnOnce() -> T + Send) -> T {
 
 /// What was learned, or the message of the refusal.
 fn learned(recipe: &dyn Transformer, data: &Table) -> Result<Artifact, String> {
-    recipe.fit(data).and_then(|fitted| fitted.save()).map_err(|error| error.to_string())
+    recipe.learn(data, &Run::default()).and_then(|fitted| fitted.save()).map_err(|error| error.to_string())
 }
 
 #[test]
@@ -114,7 +115,7 @@ proptest! {
         let mut data = generated(count, seed);
         let recipe = TargetEncoder::on(["s", "n"]);
         let encode = |data: &[Row]| {
-            let (_, table) = recipe.fit_transform(&rows(data)).unwrap();
+            let (_, table) = recipe.fit_transform(&rows(data), &Run::default()).unwrap();
             let column = |name| table.column(name).unwrap().as_primitive::<Float64Type>().value(row).to_bits();
             (column("s"), column("n"))
         };
@@ -129,7 +130,7 @@ proptest! {
         let batch = cells_of_every_type(&mut rng, 12);
         let expression = expression(&mut rng);
         let recipe = Derive::column("derived", expression.clone());
-        let derived = match recipe.fit(&Table::from_batch(batch.clone())) {
+        let derived = match recipe.fit(&Table::from_batch(batch.clone()), &Run::default()) {
             // What is computed from literals alone may fail at once.
             Err(error) if error.kind() == ErrorKind::Data => None,
             derived => Some(derived.unwrap()),
@@ -322,7 +323,7 @@ fn write_artifacts() {
         if path.exists() {
             continue;
         }
-        let fitted = recipe.fit(&written_rows()).unwrap();
+        let fitted = recipe.fit(&written_rows(), &Run::default()).unwrap();
         let output = fitted.apply(written_rows().to_batch().unwrap()).unwrap();
         let written = json!({ "artifact": fitted.save().unwrap(), "expected": columns_of(&output) });
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -341,13 +342,13 @@ fn what_was_written_once_is_read_for_ever() {
         let output = fitted.apply(written_rows().to_batch().unwrap()).unwrap();
         assert_eq!(columns_of(&output), written["expected"], "{}", recipe.kind());
         // The last digit of what is learned now is the same, too.
-        assert_eq!(recipe.fit(&written_rows()).unwrap().save().unwrap(), artifact);
+        assert_eq!(recipe.learn(&written_rows(), &Run::default()).unwrap().save().unwrap(), artifact);
     }
 }
 
 #[track_caller]
 fn refused(recipe: &impl Transformer, data: &Table, kind: ErrorKind, message: &str) {
-    let error = recipe.fit(data).unwrap_err();
+    let error = recipe.fit(data, &Run::default()).unwrap_err();
     assert_eq!(error.kind(), kind, "{error}");
     assert!(error.to_string().contains(message), "{error}");
 }
@@ -383,7 +384,7 @@ fn recipes_that_make_no_sense_are_refused() {
     refused(&OneHot::on(["city"]), &nobody, E::Data, "no rows");
     let untold = data.select(["city"]).unwrap();
     refused(&TargetEncoder::on(["city"]), &untold, E::Schema, "no target column");
-    let few = TargetEncoder::on(["city"]).with_cv(7).fit_transform(&data).unwrap_err();
+    let few = TargetEncoder::on(["city"]).with_cv(7).fit_transform(&data, &Run::default()).unwrap_err();
     assert_eq!(few.kind(), E::Data, "{few}");
 }
 
@@ -393,7 +394,7 @@ fn infinities_are_not_learned_from() {
     refused(&StandardScaler::on(["x"]), &data, ErrorKind::Data, "column 'x' has an infinity");
     refused(&Impute::mean(["x"]), &data, ErrorKind::Data, "column 'x' has infinities");
     let finite = Pipeline::new().then(Clip::on(["x"], None, 5.0)).then(StandardScaler::on(["x"]));
-    assert!(finite.fit(&data).is_ok());
+    assert!(finite.fit(&data, &Run::default()).is_ok());
 }
 
 #[test]
@@ -407,7 +408,7 @@ fn outputs_of_one_name_are_refused() {
 #[test]
 fn an_unknown_category_is_named_where_it_is_an_error() {
     let data = written_rows();
-    let fitted = OneHot::on(["city"]).with_handle_unknown(HandleUnknown::Error).fit(&data).unwrap();
+    let fitted = OneHot::on(["city"]).with_handle_unknown(HandleUnknown::Error).fit(&data, &Run::default()).unwrap();
     let error = fitted.apply(record_batch!(("city", Utf8, ["rome"])).unwrap()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Data);
     assert!(error.to_string().contains("\"rome\"") && error.to_string().contains("column: city"), "{error}");
@@ -419,7 +420,7 @@ fn infrequent_categories_share_a_column_as_with_scikit_learn() {
     let animals: StringArray = animals.into_iter().flat_map(|(name, n)| vec![Some(name); n]).collect();
     let data = Table::from_batch(RecordBatch::try_from_iter([("x", Arc::new(animals) as ArrayRef)]).unwrap());
     let names = |recipe: OneHot| {
-        let (fitted, _) = recipe.fit_transform(&data).unwrap();
+        let (fitted, _) = recipe.fit_transform(&data, &Run::default()).unwrap();
         let output = fitted.output_schema(data.schema()).unwrap();
         let names: Vec<String> = output.fields().iter().map(|field| field.name().clone()).collect();
         (names.join(" "), fitted)
@@ -449,7 +450,7 @@ fn several_classes_are_encoded_one_against_the_rest() {
         ];
         let table = Table::from_batch(RecordBatch::try_from_iter(columns).unwrap());
         let table = table.with_role("y", Role::Target).unwrap();
-        TargetEncoder::on(["s"]).fit(&table).unwrap().apply(table.to_batch().unwrap()).unwrap()
+        TargetEncoder::on(["s"]).fit(&table, &Run::default()).unwrap().apply(table.to_batch().unwrap()).unwrap()
     };
     let all = encoded(rows.iter().map(|row| row.1).collect());
     for class in 1..=3 {
@@ -461,7 +462,7 @@ fn several_classes_are_encoded_one_against_the_rest() {
 #[test]
 fn a_buffer_that_nobody_else_holds_is_reused() {
     let data = Table::from_batch(record_batch!(("x", Float64, [1.0, 2.0, 4.0])).unwrap());
-    let fitted = StandardScaler::on(["x"]).fit(&data).unwrap();
+    let fitted = StandardScaler::on(["x"]).fit(&data, &Run::default()).unwrap();
     let batch = record_batch!(("x", Float64, [1.0, 2.0, 4.0])).unwrap();
     let buffer = batch.column(0).as_primitive::<Float64Type>().values().as_ptr();
     let scaled = fitted.apply(batch).unwrap();
@@ -475,7 +476,7 @@ fn a_constant_column_is_not_blown_up() {
     let columns: [(&str, ArrayRef); 2] =
         [("noisy", Arc::new(Float64Array::from(noisy))), ("wide", Arc::new(Float64Array::from(wide)))];
     let data = Table::from_batch(RecordBatch::try_from_iter(columns).unwrap());
-    let state = StandardScaler::on(["noisy", "wide"]).fit(&data).unwrap().save().unwrap().state;
+    let state = StandardScaler::on(["noisy", "wide"]).fit(&data, &Run::default()).unwrap().save().unwrap().state;
     assert_eq!(state["columns"][0]["learned"]["scale"], 1.0);
     let scale = state["columns"][1]["learned"]["scale"].as_f64().unwrap();
     assert!((scale - 5e-4).abs() < 1e-7, "{scale}");

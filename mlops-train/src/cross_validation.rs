@@ -73,12 +73,16 @@ impl CrossValidation {
     pub fn score(&self, trainer: &dyn Trainer, data: &Table, metrics: &[&dyn Metric], run: &Run) -> Result<CvResult> {
         let folds = self.split(data)?;
         // Joined once instead of once a fold.
-        let whole = Table::from_batch(data.to_batch()?).with_roles(data.roles());
+        let whole = Table::from_batch(data.to_batch()?)
+            .with_roles(data.roles())
+            .with_rows_of(data)
+            .with_fitted_on(data.fitted_on());
         let progress = Progress::start(format!("cross-validate {}", trainer.kind()), Some(folds.len() as u64));
         let mut results = Vec::with_capacity(folds.len());
         for (i, fold) in folds.iter().enumerate() {
             run.check()?;
-            results.push(score_fold(trainer, &whole, fold, metrics, run).context("fold", i + 1)?);
+            let parts = FoldOf { whole: &whole, fold, split: format!("{self:?}"), number: i, folds: folds.len() };
+            results.push(parts.score(trainer, metrics, run).context("fold", i + 1)?);
             progress.advance(1);
         }
         Ok(CvResult { folds: results })
@@ -100,18 +104,25 @@ impl CrossValidation {
     }
 }
 
-fn score_fold(
-    trainer: &dyn Trainer,
-    data: &Table,
-    fold: &Fold,
-    metrics: &[&dyn Metric],
-    run: &Run,
-) -> Result<FoldResult> {
-    let start = Instant::now();
-    let model = trainer.fit(&data.take(&fold.train)?, run)?;
-    let fit_seconds = start.elapsed().as_secs_f64();
-    let scores = score(model.as_ref(), &data.take(&fold.test)?, metrics)?;
-    Ok(FoldResult { scores, fit_seconds })
+/// One fold of a table.
+struct FoldOf<'a> {
+    whole: &'a Table,
+    fold: &'a Fold,
+    split: String,
+    number: usize,
+    folds: usize,
+}
+
+impl FoldOf<'_> {
+    fn score(&self, trainer: &dyn Trainer, metrics: &[&dyn Metric], run: &Run) -> Result<FoldResult> {
+        let start = Instant::now();
+        let others = (0..self.folds).filter(|fold| *fold != self.number);
+        let train = self.whole.take(&self.fold.train)?.with_part_of(self.whole, &self.split, others);
+        let model = trainer.fit(&train, run)?;
+        let fit_seconds = start.elapsed().as_secs_f64();
+        let test = self.whole.take(&self.fold.test)?.with_part_of(self.whole, &self.split, [self.number]);
+        Ok(FoldResult { scores: score(model.as_ref(), &test, metrics)?, fit_seconds })
+    }
 }
 
 /// What a cross-validation found.

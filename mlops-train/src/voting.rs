@@ -134,7 +134,9 @@ impl VotingModel {
         }
         let sum: f64 = weights.iter().sum();
         let shares = weights.into_iter().map(|weight| weight / sum).collect();
-        Ok(Self { models, shares, signature: Signature::new(columns, task), inputs })
+        let mut signature = Signature::new(columns, task);
+        models.iter().for_each(|model| signature.fitted_on.extend(&model.signature().fitted_on));
+        Ok(Self { models, shares, signature, inputs })
     }
 
     /// The members.

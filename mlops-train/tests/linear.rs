@@ -65,7 +65,7 @@ fn logistic_regression_ends_where_every_slope_is_zero() {
             .with_role("weight", Role::Weight)
             .unwrap();
         let model = LogisticRegression::new().with_c(c).with_tol(1e-13).learn(&data, &Run::default()).unwrap();
-        let proba = Predictions::of(&model, &data).unwrap();
+        let proba = Predictions::on_training_rows(&model, &data).unwrap();
         for slope in gradient(&data, model.coef(), &proba, c) {
             assert!(slope.abs() < 1e-8, "{kind:?}, c = {c}: a slope of {slope}");
         }
@@ -153,7 +153,7 @@ fn classes_without_overlap_end() {
     let data = Table::from_batch(batch).with_role("late", Role::Target).unwrap();
     for c in [1.0, 1e6, 1e12] {
         let model = LogisticRegression::new().with_c(c).with_tol(1e-9).learn(&data, &Run::default()).unwrap();
-        let proba = Predictions::of(&model, &data).unwrap();
+        let proba = Predictions::on_training_rows(&model, &data).unwrap();
         let right = |row: usize| proba.scores[2 * row + proba.target[row] as usize] > 0.5;
         assert!((0..40).all(right), "c = {c}");
         assert!(model.coef()[0][0].is_finite() && model.coef()[0][0] > 0.0);
@@ -184,7 +184,7 @@ fn many_columns_are_learned_too() {
     let recipe = LogisticRegression::new().with_c(0.1).with_tol(1e-8);
     let model = recipe.learn(&data, &Run::default()).unwrap();
     assert!(model.converged(), "{} steps, {:?}", model.iterations(), model.save().unwrap().state["solver"]);
-    let proba = Predictions::of(&model, &data).unwrap();
+    let proba = Predictions::on_training_rows(&model, &data).unwrap();
     for slope in gradient(&data, model.coef(), &proba, 0.1) {
         assert!(slope.abs() < 1e-4, "a slope of {slope}");
     }
@@ -247,7 +247,7 @@ proptest! {
         named.push(("y", y));
         let data = table(&named, "y");
         let model = LinearRegression::new().learn(&data, &Run::default()).unwrap();
-        let answers = Predictions::of(&model, &data).unwrap();
+        let answers = Predictions::on_training_rows(&model, &data).unwrap();
         let residuals: Vec<f64> = answers.target.iter().zip(&answers.scores).map(|(y, p)| y - p).collect();
         let ones = vec![1.0; rows];
         for column in columns.iter().chain([&ones]) {

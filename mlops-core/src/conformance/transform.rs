@@ -1,3 +1,4 @@
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -5,13 +6,14 @@ use arrow::array::{
 };
 use arrow::compute::{cast, take_record_batch};
 use arrow::datatypes::{DataType, Field, Float64Type, Schema, SchemaRef};
+use futures::{StreamExt, stream};
 
 use super::Trial;
 use crate::columns::{find_column, is_text};
 use crate::random::SplitMix64;
 use crate::{
-    Artifact, CellReader, Codecs, Error, ErrorKind, Result, Role, RowTransform, Table, Transform, Transformer, Value,
-    transform_table,
+    Artifact, CellReader, Codecs, Error, ErrorKind, Result, Role, RowTransform, Run, Table, Transform, Transformer,
+    Value, transform_table,
 };
 
 /// A transformer recipe, data to fit it on and the codecs that read it back: what [`transformer`]
@@ -91,6 +93,9 @@ pub fn transformer(subject: TransformerSubject) -> Vec<Trial> {
         trial("fits_the_same_on_any_threads", any_threads),
         trial("fits_the_same_in_any_order", any_order),
         trial("fits_and_transforms_in_one_consistently", fit_transform_consistent),
+        from_a_stream(&subject),
+        trial("stops_when_cancelled", cancelled),
+        trial("knows_what_it_was_fitted_on", knows_its_rows),
         trial("survives_saving", survives_saving),
         trial("fits_the_same_from_its_settings", settings_round_trip),
         trial("refuses_damaged_state_or_stays_sane", damaged_state),
@@ -107,7 +112,7 @@ pub fn transformer(subject: TransformerSubject) -> Vec<Trial> {
 
 impl TransformerSubject {
     fn fit(&self) -> Arc<dyn Transform> {
-        must("fit", self.recipe.fit(&self.data))
+        must("fit", self.recipe.fit(&self.data, &Run::default()))
     }
 
     fn batch(&self) -> RecordBatch {
@@ -237,7 +242,7 @@ fn applies_or_names(what: &str, fitted: &dyn Transform, input: &RecordBatch, col
 }
 
 fn fits_or_names(what: &str, subject: &TransformerSubject, data: &Table, column: &str) {
-    match subject.recipe.fit(data) {
+    match subject.recipe.fit(data, &Run::default()) {
         Ok(fitted) => applies_or_names(what, fitted.as_ref(), &must("join", data.to_batch()), column),
         Err(error) => assert_names_column_or_step(what, &error, column),
     }
@@ -314,7 +319,7 @@ fn shared_batch(subject: &TransformerSubject) {
 
 /// Fits on other data that should make no difference, and compares what the transforms do.
 fn fits_same(what: &str, subject: &TransformerSubject, data: &Table) {
-    let fitted = must("fit", subject.recipe.fit(data));
+    let fitted = must("fit", subject.recipe.fit(data, &Run::default()));
     let expected = must("apply", subject.fit().apply(subject.batch()));
     assert_same(what, &must("apply", fitted.apply(subject.batch())), &expected);
 }
@@ -323,8 +328,8 @@ fn any_batches(subject: &TransformerSubject) {
     for size in [1, 7, 1000] {
         let data = must("cut the rows", subject.data.rebatch(size));
         fits_same(&format!("batches of {size} rows"), subject, &data);
-        let (_, whole) = must("fit", subject.recipe.fit_transform(&subject.data));
-        let (_, pieces) = must("fit", subject.recipe.fit_transform(&data));
+        let (_, whole) = must("fit", subject.recipe.fit_transform(&subject.data, &Run::default()));
+        let (_, pieces) = must("fit", subject.recipe.fit_transform(&data, &Run::default()));
         let (whole, pieces) = (must("join", whole.to_batch()), must("join", pieces.to_batch()));
         assert_same(&format!("training rows in batches of {size}"), &pieces, &whole);
     }
@@ -333,12 +338,11 @@ fn any_batches(subject: &TransformerSubject) {
 fn any_threads(subject: &TransformerSubject) {
     let data = must("cut the rows", subject.data.rebatch(5));
     let on = |threads| {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-        let pool = pool.unwrap_or_else(|error| panic!("failed to start {threads} threads: {error}"));
-        let (fitted, table) = must("fit", pool.install(|| subject.recipe.fit_transform(&data)));
+        let run = Run::default().with_threads(threads);
+        let (fitted, table) = must("fit", subject.recipe.fit_transform(&data, &run));
         (must("apply", fitted.apply(subject.batch())), must("join", table.to_batch()))
     };
-    let ((one, one_table), (two, two_table)) = (on(1), on(2));
+    let ((one, one_table), (two, two_table)) = (on(NonZeroUsize::MIN), on(NonZeroUsize::MIN.saturating_add(1)));
     assert_same("2 threads", &two, &one);
     assert_same("2 threads, training rows", &two_table, &one_table);
 }
@@ -356,7 +360,7 @@ fn any_order(subject: &TransformerSubject) {
 }
 
 fn fit_transform_consistent(subject: &TransformerSubject) {
-    let (fitted, table) = must("fit", subject.recipe.fit_transform(&subject.data));
+    let (fitted, table) = must("fit", subject.recipe.fit_transform(&subject.data, &Run::default()));
     let (expected, input) = (subject.fit(), subject.batch());
     let (actual, expected) = (fitted.apply(input.clone()), expected.apply(input.clone()));
     assert_same("fitted in one", &must("apply", actual), &must("apply", expected));
@@ -364,6 +368,50 @@ fn fit_transform_consistent(subject: &TransformerSubject) {
     assert_eq!(table.schema(), &declared, "the training rows have another schema than is declared");
     assert_eq!(table.num_rows(), input.num_rows(), "training rows were lost or made");
     assert_eq!(table.roles(), subject.data.roles(), "the roles are others");
+}
+
+/// A fold sees the columns it asked for, and nothing else.
+fn from_a_stream(subject: &Arc<TransformerSubject>) -> Trial {
+    let name = format!("{}::fits_the_same_from_a_stream", subject.name);
+    let subject = Arc::clone(subject);
+    Trial::of_future(name, move || async move { fit_a_stream(&subject).await })
+}
+
+async fn fit_a_stream(subject: &TransformerSubject) {
+    let data = must("cut the rows", subject.data.rebatch(7));
+    let Some(learner) = must("make a learner", subject.recipe.learner(data.schema(), data.roles())) else { return };
+    let inputs: Vec<&str> = match learner.takes_any_columns() {
+        true => data.schema().fields().iter().map(|field| field.name().as_str()).collect(),
+        false => learner.inputs().collect(),
+    };
+    let narrow = must("choose the inputs", data.select(inputs));
+    let batches = stream::iter(narrow.batches().to_vec().into_iter().map(Ok)).boxed();
+    let fitted = must("fit on a stream", learner.fit_stream(batches, &Run::default()).await);
+    let expected = must("apply", subject.fit().apply(subject.batch()));
+    assert_same("fitted on a stream", &must("apply", fitted.apply(subject.batch())), &expected);
+}
+
+fn cancelled(subject: &TransformerSubject) {
+    let run = Run::default();
+    run.cancel.cancel();
+    let learner = must("make a learner", subject.recipe.learner(subject.data.schema(), subject.data.roles()));
+    match subject.recipe.fit(&subject.data, &run) {
+        Err(error) => assert_eq!(error.kind(), ErrorKind::Cancelled, "cancelled: {error:?}"),
+        // What takes no time need not stop.
+        Ok(_) => assert!(learner.is_none_or(|learner| learner.known().is_some()), "a cancelled fit went on"),
+    }
+}
+
+fn knows_its_rows(subject: &TransformerSubject) {
+    let (fitted, table) = must("fit", subject.recipe.fit_transform(&subject.data, &Run::default()));
+    let rows = subject.data.provenance();
+    assert_eq!(fitted.fitted_on(), Some(&rows), "the rows it was fitted on are not remembered");
+    let loaded = must("load", subject.codecs.transform(&through_text(&must("save", fitted.save()))));
+    assert_eq!(loaded.fitted_on(), Some(&rows), "the rows it was fitted on are not written down");
+    assert_eq!(table.fitted_on(), &rows, "the training rows do not tell what their columns were fitted on");
+    let prepared = must("apply", transform_table(loaded.as_ref(), &subject.data));
+    assert_eq!(prepared.fitted_on(), &rows, "prepared rows do not tell what their columns were fitted on");
+    assert_eq!(prepared.provenance(), rows, "prepared rows are other rows");
 }
 
 /// The artifact as it comes back from a file.
@@ -391,7 +439,7 @@ fn settings_round_trip(subject: &TransformerSubject) {
     let read = must("read", serde_json::from_str(&text).map_err(Error::from));
     let recipe = must("read the recipe", subject.codecs.transformer(&read));
     assert_eq!(must("write the settings", recipe.to_spec()), spec, "the settings changed on the way");
-    let fitted = must("fit", recipe.fit(&subject.data));
+    let fitted = must("fit", recipe.fit(&subject.data, &Run::default()));
     let expected = must("apply", subject.fit().apply(subject.batch()));
     assert_same("fitted from settings", &must("apply", fitted.apply(subject.batch())), &expected);
 }
@@ -441,7 +489,10 @@ fn missing_column(subject: &TransformerSubject) {
             fitted.output_schema(without.schema_ref()).err(),
             fitted.apply(without.clone()).err(),
             fitted.rows(without.schema_ref()).err(),
-            subject.recipe.fit(&Table::from_batch(without.clone()).with_roles(subject.data.roles())).err(),
+            subject
+                .recipe
+                .fit(&Table::from_batch(without.clone()).with_roles(subject.data.roles()), &Run::default())
+                .err(),
         ] {
             let error = error.unwrap_or_else(|| panic!("a row without '{name}' is accepted"));
             assert_names("a missing column", &error, ErrorKind::Schema, &name);
@@ -484,9 +535,13 @@ fn leak(subject: &TransformerSubject) {
     for i in subject.needed(fitted.as_ref()) {
         let name = subject.data.schema().field(i).name();
         let data = must("declare an outcome", subject.data.clone().with_role(name, Role::Outcome));
-        let error = subject.recipe.fit(&data).err().unwrap_or_else(|| panic!("the outcome '{name}' was learned from"));
+        let error = subject
+            .recipe
+            .fit(&data, &Run::default())
+            .err()
+            .unwrap_or_else(|| panic!("the outcome '{name}' was learned from"));
         assert_names("an outcome", &error, ErrorKind::Leak, name);
-        assert_eq!(subject.recipe.fit_transform(&data).err().map(|e| e.kind()), Some(ErrorKind::Leak));
+        assert_eq!(subject.recipe.fit_transform(&data, &Run::default()).err().map(|e| e.kind()), Some(ErrorKind::Leak));
     }
 }
 
@@ -556,7 +611,7 @@ fn no_rows(subject: &TransformerSubject) {
     let nothing =
         must("make a table", Table::new(Arc::clone(subject.data.schema()), [])).with_roles(subject.data.roles());
     for data in [empty, nothing] {
-        match subject.recipe.fit(&data) {
+        match subject.recipe.fit(&data, &Run::default()) {
             Ok(fitted) => drop(must("apply", apply_checked("fitted on no rows", fitted.as_ref(), &subject.batch()))),
             Err(error) => assert_eq!(error.kind(), ErrorKind::Data, "fitted on no rows: {error:?}"),
         }

@@ -8,10 +8,11 @@ use mlops_core::columns::{is_text, texts};
 use mlops_core::random::SplitMix64;
 use mlops_core::{Error, Result, Table};
 
-/// The chosen rows and the others.
-pub(super) fn cut(table: &Table, chosen: Vec<bool>) -> Result<(Table, Table)> {
+/// The chosen rows and the others, marked as parts 0 and 1 of the table cut like `how`.
+pub(super) fn cut(table: &Table, chosen: Vec<bool>, how: &str) -> Result<(Table, Table)> {
     let chosen = BooleanArray::from(chosen);
-    Ok((table.filter(&chosen)?, table.filter(&not(&chosen)?)?))
+    let part = |rows: &BooleanArray, part: u8| table.filter(rows).map(|rows| rows.with_part_of(table, how, [part]));
+    Ok((part(&chosen, 0)?, part(&not(&chosen)?, 1)?))
 }
 
 /// Chooses `count` of `rows` rows.

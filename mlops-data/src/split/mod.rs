@@ -136,7 +136,7 @@ impl SplitExt for Table {
             Stratify::Column(column) => assign::by_class(&assign::classes(self, column)?, train, seed)?,
             Stratify::Target => assign::by_class(&assign::classes(self, self.target()?.name())?, train, seed)?,
         };
-        assign::cut(self, chosen)
+        assign::cut(self, chosen, &format!("train_test_split({fraction}, {seed}, {stratify:?})"))
     }
 
     fn split_by_time(&self, column: &str, boundary: impl Into<Literal>) -> Result<(Table, Table)> {
@@ -145,7 +145,7 @@ impl SplitExt for Table {
         let times = time::times(self, column)?;
         let before: Vec<bool> = times.iter().map(|time| *time < limit).collect();
         time::check_parts(&before, column, &format!("{boundary:?}"))?;
-        assign::cut(self, before)
+        assign::cut(self, before, &format!("split_by_time({column}, {boundary:?})"))
     }
 
     fn split_by_time_fraction(&self, column: &str, fraction: f64) -> Result<(Table, Table)> {
@@ -153,7 +153,7 @@ impl SplitExt for Table {
         let limit = time::quantile(&times, share(times.len(), fraction)?);
         let before: Vec<bool> = times.iter().map(|time| *time < limit).collect();
         time::check_parts(&before, column, "the moment that the fraction falls on")?;
-        assign::cut(self, before)
+        assign::cut(self, before, &format!("split_by_time_fraction({column}, {fraction})"))
     }
 
     fn k_fold(&self, k: usize, shuffle: Option<u64>) -> Result<Vec<Fold>> {

@@ -1,12 +1,10 @@
-use std::sync::Arc;
-
 use arrow::array::ArrayRef;
-use arrow::datatypes::Field;
-use mlops_core::{Error, Named, Result, Table, Transform, Transformer, Value};
+use arrow::datatypes::{Field, Schema};
+use mlops_core::{Error, Learner, Named, Result, Roles, Transformer, Value};
 use serde::{Deserialize, Serialize};
 
 use super::columns::{ColumnMap, Fitted, cell_of, map_numbers, number, number_field, owned};
-use super::learn::{Values, check_columns, check_numeric, learn};
+use super::learn::{Values, check_columns, check_numeric, learner, ready};
 
 /// Keeps numbers between two limits, given or learned: a value beyond a limit becomes the limit
 /// (winsorising). Infinities become limits too, so it makes columns safe for steps that need finite
@@ -24,15 +22,15 @@ use super::learn::{Values, check_columns, check_numeric, learn};
 ///
 /// # Example
 /// ```
-/// use mlops_core::{Table, Transformer};
+/// use mlops_core::{Run, Table, Transformer};
 /// use mlops_data::transform::Clip;
 /// # use arrow::array::{AsArray, record_batch};
 /// # use arrow::datatypes::Float64Type;
 /// let table = Table::from_batch(record_batch!(("fare", Float64, [-1.0, 12.0, 9_999.0]))?);
-/// let (_, clipped) = Clip::on(["fare"], 0.0, 500.0).fit_transform(&table)?;
+/// let (_, clipped) = Clip::on(["fare"], 0.0, 500.0).fit_transform(&table, &Run::default())?;
 /// assert_eq!(clipped.column("fare")?.as_primitive::<Float64Type>().values(), &[0.0, 12.0, 500.0]);
 ///
-/// let (_, clipped) = Clip::quantiles(["fare"], 0.5, 1.0).fit_transform(&table)?;
+/// let (_, clipped) = Clip::quantiles(["fare"], 0.5, 1.0).fit_transform(&table, &Run::default())?;
 /// assert_eq!(clipped.column("fare")?.as_primitive::<Float64Type>().values(), &[12.0, 12.0, 9_999.0]);
 /// # Ok::<(), mlops_core::Error>(())
 /// ```
@@ -95,27 +93,25 @@ impl Named for Clip {
 }
 
 impl Transformer for Clip {
-    fn fit(&self, data: &Table) -> Result<Arc<dyn Transform>> {
-        let maps = match self.limits {
+    fn learner(&self, schema: &Schema, roles: &Roles) -> Result<Option<Learner>> {
+        match self.limits {
             Limits::Quantiles { lower, upper } => {
                 if !(0.0 <= lower && lower <= upper && upper <= 1.0) {
                     return Err(Error::config(format!(
                         "quantiles {lower} and {upper} are no limits: give 0 <= lower <= upper <= 1"
                     )));
                 }
-                let values = learn(data, &self.columns, |field| check_numeric(field).map(|()| Values::default()))?;
-                let maps = self.columns.iter().zip(values).map(|(name, values)| between(name, values, lower, upper));
-                maps.collect::<Result<Vec<_>>>()?
+                let start = |field: &Field| check_numeric(field).map(|()| Values::default());
+                let finish = move |name: &str, values| between(name, values, lower, upper);
+                learner(schema, roles, &self.columns, start, finish)
             }
             Limits::Values { lower, upper } => {
-                check_columns(data, &self.columns)?;
+                check_columns(schema, roles, &self.columns)?;
                 let map = || ClippedColumn::try_from(StoredLimits { lower, upper });
-                self.columns.iter().map(|_| map()).collect::<Result<Vec<_>>>()?
+                let maps = self.columns.iter().map(|_| map()).collect::<Result<Vec<_>>>()?;
+                ready(schema, &self.columns, Fitted::new(&self.columns, maps))
             }
-        };
-        let fitted = Fitted::new(&self.columns, maps);
-        fitted.output_schema(data.schema())?;
-        Ok(Arc::new(fitted))
+        }
     }
 }
 

@@ -3,14 +3,14 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Int64Type};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use mlops_core::columns::find_column;
-use mlops_core::{Error, Named, Result, Table, Transform, Transformer, Value};
+use mlops_core::{Error, Learner, Named, Result, Roles, Transformer, Value};
 use serde::{Deserialize, Serialize};
 
 use super::calendar::{Clock, Moment};
 use super::columns::{ColumnMap, Fitted, cell_of, number_field};
-use super::learn::check_columns;
+use super::learn::{check_columns, ready};
 
 /// Takes a date or timestamp apart: year, month, hour, weekday and so on, each as a `Float64` column
 /// `<column>_<part>` in the place of the column.
@@ -25,7 +25,7 @@ use super::learn::check_columns;
 ///
 /// # Example
 /// ```
-/// use mlops_core::{Table, Transformer};
+/// use mlops_core::{Run, Table, Transformer};
 /// use mlops_data::transform::{DateParts, Part};
 /// # use std::sync::Arc;
 /// # use arrow::array::{AsArray, RecordBatch, TimestampSecondArray};
@@ -33,7 +33,7 @@ use super::learn::check_columns;
 /// let departures = TimestampSecondArray::from(vec![1_370_044_800]).with_timezone("UTC"); // 2013-06-01T00:00Z
 /// let table = Table::from_batch(RecordBatch::try_from_iter([("dep", Arc::new(departures) as _)])?);
 /// let recipe = DateParts::of("dep").with_parts([Part::Hour, Part::Weekday]).with_cyclical();
-/// let (_, parts) = recipe.fit_transform(&table)?;
+/// let (_, parts) = recipe.fit_transform(&table, &Run::default())?;
 /// let names: Vec<_> = parts.schema().fields().iter().map(|field| field.name().as_str()).collect();
 /// assert_eq!(
 ///     names,
@@ -123,10 +123,10 @@ impl Named for DateParts {
 }
 
 impl Transformer for DateParts {
-    fn fit(&self, data: &Table) -> Result<Arc<dyn Transform>> {
+    fn learner(&self, schema: &Schema, roles: &Roles) -> Result<Option<Learner>> {
         let columns = std::slice::from_ref(&self.column);
-        check_columns(data, columns)?;
-        let is_date = data.schema().field(find_column(data.schema(), &self.column)?).data_type() == &DataType::Date32;
+        check_columns(schema, roles, columns)?;
+        let is_date = schema.field(find_column(schema, &self.column)?).data_type() == &DataType::Date32;
         let parts = match &self.parts {
             Some(parts) => parts.clone(),
             None => Part::ALL.into_iter().filter(|part| !(is_date && part.is_of_the_day())).collect(),
@@ -135,9 +135,7 @@ impl Transformer for DateParts {
             return Err(Error::config(format!("the part {} is named twice: name it once", part.name())));
         }
         let map = SplitColumn { parts, cyclical: self.cyclical, keep: self.keep, zone: self.zone.clone() };
-        let fitted = Fitted::new(columns, vec![map]);
-        fitted.output_schema(data.schema())?;
-        Ok(Arc::new(fitted))
+        ready(schema, columns, Fitted::new(columns, vec![map]))
     }
 }
 

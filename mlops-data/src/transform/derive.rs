@@ -6,12 +6,13 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use mlops_core::columns::{is_numeric, is_text};
 use mlops_core::{
-    Artifact, Codecs, Error, Expr, Load, Named, Result, ResultExt, RowTransform, Table, Transform, Transformer, Value,
+    Artifact, Codecs, Error, Expr, Learner, Load, Named, Result, ResultExt, Roles, RowTransform, Transform,
+    Transformer, Value,
 };
 use serde::{Deserialize, Serialize};
 
 use super::columns::check_width;
-use super::learn::check_columns;
+use super::learn::{check_columns, ready};
 use super::row_expr::Program;
 
 /// Computes a column from others by an [`Expr`].
@@ -29,13 +30,13 @@ use super::row_expr::Program;
 ///
 /// # Example
 /// ```
-/// use mlops_core::{Table, Transformer, col, lit};
+/// use mlops_core::{Run, Table, Transformer, col, lit};
 /// use mlops_data::transform::Derive;
 /// # use arrow::array::{AsArray, record_batch};
 /// # use arrow::datatypes::Float64Type;
 /// let table = Table::from_batch(record_batch!(("distance", Int64, [187, 2475]), ("minutes", Int64, [44, 330]))?);
 /// let recipe = Derive::column("mph", col("distance").div(col("minutes")).mul(lit(60)));
-/// let (_, derived) = recipe.fit_transform(&table)?;
+/// let (_, derived) = recipe.fit_transform(&table, &Run::default())?;
 /// assert_eq!(derived.column("mph")?.as_primitive::<Float64Type>().values(), &[255.0, 450.0]);
 /// # Ok::<(), mlops_core::Error>(())
 /// ```
@@ -67,16 +68,16 @@ impl Named for Derive {
 }
 
 impl Transformer for Derive {
-    fn fit(&self, data: &Table) -> Result<Arc<dyn Transform>> {
+    fn learner(&self, schema: &Schema, roles: &Roles) -> Result<Option<Learner>> {
         let inputs: Vec<String> = self.expression.columns().into_iter().map(str::to_owned).collect();
-        check_columns(data, &inputs)?;
-        if data.schema().index_of(&self.name).is_ok() {
+        check_columns(schema, roles, &inputs)?;
+        let mut touched = inputs;
+        if schema.index_of(&self.name).is_ok() {
             // To overwrite a target or outcome would make a feature of its name.
-            check_columns(data, std::slice::from_ref(&self.name))?;
+            check_columns(schema, roles, std::slice::from_ref(&self.name))?;
+            touched.push(self.name.clone());
         }
-        let fitted = Derived(self.clone());
-        fitted.output_schema(data.schema())?;
-        Ok(Arc::new(fitted))
+        ready(schema, &touched, Derived(self.clone()))
     }
 }
 

@@ -1,15 +1,15 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BooleanArray, Float64Array, StringArray};
-use arrow::datatypes::{DataType, Field};
+use arrow::datatypes::{DataType, Field, Schema};
 use mlops_core::columns::{is_numeric, is_text, numbers, texts};
 use mlops_core::sketch::Moments;
-use mlops_core::{Error, Literal, Named, Result, Table, Transform, Transformer, Value};
+use mlops_core::{Error, Learner, Literal, Named, Result, Roles, Transformer, Value};
 use serde::{Deserialize, Serialize};
 
-use super::columns::{ColumnMap, Fitted, map_numbers, number, number_field, owned};
+use super::columns::{ColumnMap, map_numbers, number, number_field, owned};
 use super::groups::Groups;
-use super::learn::{ColumnFold, Frequencies, Values, check_numeric, learn};
+use super::learn::{ColumnFold, Frequencies, Values, check_numeric, learner};
 
 /// Fills missing values (scikit-learn's `SimpleImputer`).
 ///
@@ -34,13 +34,13 @@ use super::learn::{ColumnFold, Frequencies, Values, check_numeric, learn};
 ///
 /// # Example
 /// ```
-/// use mlops_core::{Table, Transformer};
+/// use mlops_core::{Run, Table, Transformer};
 /// use mlops_data::transform::Impute;
 /// # use arrow::array::{AsArray, record_batch};
 /// # use arrow::datatypes::Float64Type;
 /// let batch = record_batch!(("age", Float64, [Some(31.0), None, Some(40.0), Some(f64::NAN), Some(32.0)]))?;
 /// let recipe = Impute::median(["age"]).with_indicator();
-/// let (_, filled) = recipe.fit_transform(&Table::from_batch(batch))?;
+/// let (_, filled) = recipe.fit_transform(&Table::from_batch(batch), &Run::default())?;
 /// assert_eq!(filled.column("age")?.as_primitive::<Float64Type>().values(), &[31.0, 32.0, 40.0, 32.0, 32.0]);
 /// assert_eq!(filled.column("age_missing")?.as_primitive::<Float64Type>().values(), &[0.0, 1.0, 0.0, 1.0, 0.0]);
 /// # Ok::<(), mlops_core::Error>(())
@@ -200,10 +200,10 @@ impl Named for Impute {
 }
 
 impl Transformer for Impute {
-    fn fit(&self, data: &Table) -> Result<Arc<dyn Transform>> {
-        let gathered = learn(data, &self.columns, |field| self.start(field))?;
-        let maps = self.columns.iter().zip(gathered).map(|(name, gathered)| self.finish(name, gathered));
-        Ok(Arc::new(Fitted::new(&self.columns, maps.collect::<Result<Vec<_>>>()?)))
+    fn learner(&self, schema: &Schema, roles: &Roles) -> Result<Option<Learner>> {
+        let recipe = self.clone();
+        let finish = move |name: &str, gathered| recipe.finish(name, gathered);
+        learner(schema, roles, &self.columns, |field| self.start(field), finish)
     }
 }
 

@@ -2,13 +2,16 @@
 //! all of them.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, RecordBatch, new_empty_array};
-use arrow::datatypes::Field;
+use arrow::datatypes::{Field, Schema};
 use mlops_core::columns::{find_column, numbers};
 use mlops_core::sketch::Moments;
-use mlops_core::{Accumulator, Error, Result, Table};
+use mlops_core::{Accumulator, Error, Learner, Result, Roles, Transform};
 use xxhash_rust::xxh3::Xxh3DefaultBuilder;
+
+use super::columns::{ColumnMap, Fitted};
 
 /// What is gathered about one column.
 pub(super) trait ColumnFold: Clone + Send + Sync {
@@ -16,29 +19,37 @@ pub(super) trait ColumnFold: Clone + Send + Sync {
     fn merge(&mut self, other: Self) -> Result<()>;
 }
 
-/// Gathers about each of `columns`, in one pass; `start` gives the empty fold of a column, or
-/// refuses it.
-pub(super) fn learn<F: ColumnFold>(
-    data: &Table,
+/// Gathers about each of `columns`, in one pass: `start` gives the empty fold of a column, or refuses
+/// it, and `finish` makes what was gathered into the map of the column.
+pub(super) fn learner<F, C>(
+    schema: &Schema,
+    roles: &Roles,
     columns: &[String],
     start: impl Fn(&Field) -> Result<F>,
-) -> Result<Vec<F>> {
-    check_columns(data, columns)?;
-    if data.num_rows() == 0 && !columns.is_empty() {
-        return Err(Error::data(format!(
-            "there are no rows to learn about {columns:?} from: look at the source and its filter"
-        )));
-    }
-    let empty = columns
-        .iter()
-        .map(|name| start(data.schema().field(find_column(data.schema(), name)?)))
-        .collect::<Result<Vec<F>>>()?;
-    data.fold(|| Folds { columns, folds: empty.clone() })?.finish()
+    finish: impl Fn(&str, F) -> Result<C> + Send + Sync + 'static,
+) -> Result<Option<Learner>>
+where
+    F: ColumnFold + 'static,
+    C: ColumnMap,
+{
+    check_columns(schema, roles, columns)?;
+    let folds =
+        columns.iter().map(|name| start(schema.field(find_column(schema, name)?))).collect::<Result<Vec<F>>>()?;
+    let (names, finish): (Arc<[String]>, Finish<F, C>) = (columns.into(), Arc::new(finish));
+    let start =
+        move || Folds { columns: Arc::clone(&names), rows: 0, folds: folds.clone(), finish: Arc::clone(&finish) };
+    Ok(Some(Learner::new(columns, start)))
+}
+
+/// A step that has nothing to learn.
+pub(super) fn ready(schema: &Schema, columns: &[String], fitted: impl Transform) -> Result<Option<Learner>> {
+    fitted.output_schema(schema)?;
+    Ok(Some(Learner::ready(columns, Arc::new(fitted))))
 }
 
 /// Refuses columns that are missing, leak, or are named twice.
-pub(super) fn check_columns(data: &Table, columns: &[String]) -> Result<()> {
-    data.check_inputs(columns)?;
+pub(super) fn check_columns(schema: &Schema, roles: &Roles, columns: &[String]) -> Result<()> {
+    roles.check_inputs(schema, columns)?;
     let mut seen = BTreeSet::new();
     match columns.iter().find(|name| !seen.insert(*name)) {
         Some(name) => Err(Error::config(format!("column '{name}' is named twice in one step: name it once"))),
@@ -51,15 +62,20 @@ pub(super) fn check_numeric(field: &Field) -> Result<()> {
     numbers(&new_empty_array(field.data_type()), field.name()).map(|_| ())
 }
 
-struct Folds<'a, F> {
-    columns: &'a [String],
+type Finish<F, C> = Arc<dyn Fn(&str, F) -> Result<C> + Send + Sync>;
+
+struct Folds<F, C> {
+    columns: Arc<[String]>,
+    rows: usize,
     folds: Vec<F>,
+    finish: Finish<F, C>,
 }
 
-impl<F: ColumnFold> Accumulator for Folds<'_, F> {
-    type Output = Vec<F>;
+impl<F: ColumnFold, C: ColumnMap> Accumulator for Folds<F, C> {
+    type Output = Arc<dyn Transform>;
 
     fn update(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.rows += batch.num_rows();
         for (name, fold) in self.columns.iter().zip(&mut self.folds) {
             fold.update(batch.column(find_column(batch.schema_ref(), name)?), name)?;
         }
@@ -67,11 +83,19 @@ impl<F: ColumnFold> Accumulator for Folds<'_, F> {
     }
 
     fn merge(&mut self, other: Self) -> Result<()> {
+        self.rows += other.rows;
         self.folds.iter_mut().zip(other.folds).try_for_each(|(mine, theirs)| mine.merge(theirs))
     }
 
-    fn finish(self) -> Result<Vec<F>> {
-        Ok(self.folds)
+    fn finish(self) -> Result<Arc<dyn Transform>> {
+        let columns = &self.columns;
+        if self.rows == 0 && !columns.is_empty() {
+            return Err(Error::data(format!(
+                "there are no rows to learn about {columns:?} from: look at the source and its filter"
+            )));
+        }
+        let maps = columns.iter().zip(self.folds).map(|(name, fold)| (self.finish)(name, fold));
+        Ok(Arc::new(Fitted::new(columns, maps.collect::<Result<Vec<C>>>()?)))
     }
 }
 

@@ -28,7 +28,7 @@
 //! - **What was learned can be read**: `fitted.save()?.state` is JSON.
 //!
 //! ```
-//! use mlops_core::{Pipeline, Table, Transformer};
+//! use mlops_core::{Pipeline, Run, Table, Transformer};
 //! use mlops_data::transform::{Impute, OneHot, StandardScaler};
 //! # use arrow::array::record_batch;
 //! let table = Table::from_batch(record_batch!(
@@ -39,7 +39,7 @@
 //!     .then(Impute::median(["distance"]))
 //!     .then(StandardScaler::on(["distance"]))
 //!     .then(OneHot::on(["carrier"]));
-//! let (fitted, features) = recipe.fit_transform(&table)?;
+//! let (fitted, features) = recipe.fit_transform(&table, &Run::default())?;
 //! assert_eq!(features.schema().fields().len(), 3);
 //!
 //! let again = mlops_core::Codecs::default().with(mlops_data::codecs()).transform(&fitted.save()?)?;

@@ -2,13 +2,13 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array};
-use arrow::datatypes::Field;
-use mlops_core::{Error, Named, Result, ResultExt, Table, Transform, Transformer, Value};
+use arrow::datatypes::{Field, Schema};
+use mlops_core::{Error, Learner, Named, Result, ResultExt, Roles, Transformer, Value};
 use serde::{Deserialize, Serialize};
 
-use super::columns::{ColumnMap, Fitted, number_field, owned};
+use super::columns::{ColumnMap, number_field, owned};
 use super::groups::{Groups, Keys, Vocabulary, unknown_category};
-use super::learn::learn;
+use super::learn::learner;
 
 /// Makes a column of zeros and ones of each category of a column (scikit-learn's `OneHotEncoder`),
 /// for models that need numbers.
@@ -26,12 +26,12 @@ use super::learn::learn;
 ///
 /// # Example
 /// ```
-/// use mlops_core::{Table, Transformer};
+/// use mlops_core::{Run, Table, Transformer};
 /// use mlops_data::transform::{DropCategory, OneHot};
 /// # use arrow::array::{AsArray, record_batch};
 /// # use arrow::datatypes::Float64Type;
 /// let table = Table::from_batch(record_batch!(("origin", Utf8, ["JFK", "EWR", "LGA", "EWR"]))?);
-/// let (fitted, encoded) = OneHot::on(["origin"]).with_drop(DropCategory::First).fit_transform(&table)?;
+/// let (fitted, encoded) = OneHot::on(["origin"]).with_drop(DropCategory::First).fit_transform(&table, &Run::default())?;
 /// let names: Vec<_> = encoded.schema().fields().iter().map(|field| field.name().as_str()).collect();
 /// assert_eq!(names, ["origin_JFK", "origin_LGA"]);
 ///
@@ -175,12 +175,10 @@ impl Named for OneHot {
 }
 
 impl Transformer for OneHot {
-    fn fit(&self, data: &Table) -> Result<Arc<dyn Transform>> {
-        let counts = learn(data, &self.columns, Groups::<u64>::of)?;
-        let maps = counts.into_iter().map(|counts| self.finish(counts));
-        let fitted = Fitted::new(&self.columns, maps.collect::<Result<Vec<_>>>()?);
-        fitted.output_schema(data.schema())?;
-        Ok(Arc::new(fitted))
+    fn learner(&self, schema: &Schema, roles: &Roles) -> Result<Option<Learner>> {
+        let recipe = self.clone();
+        let finish = move |name: &str, counts| recipe.finish(counts).context("column", name);
+        learner(schema, roles, &self.columns, Groups::<u64>::of, finish)
     }
 }
 

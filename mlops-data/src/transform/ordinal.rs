@@ -2,14 +2,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array};
-use arrow::datatypes::Field;
+use arrow::datatypes::{Field, Schema};
 use mlops_core::columns::is_text;
-use mlops_core::{Error, Named, Result, ResultExt, Table, Transform, Transformer, Value};
+use mlops_core::{Error, Learner, Named, Result, ResultExt, Roles, Transformer, Value};
 use serde::{Deserialize, Serialize};
 
-use super::columns::{ColumnMap, Fitted, cell_of, number_field, owned};
+use super::columns::{ColumnMap, cell_of, number_field, owned};
 use super::groups::{Categories, Groups, Keys, Vocabulary, unknown_category};
-use super::learn::learn;
+use super::learn::learner;
 
 /// Numbers the categories of columns (scikit-learn's `OrdinalEncoder`): one column stays one column,
 /// for trees and for categories that have an order.
@@ -28,13 +28,13 @@ use super::learn::learn;
 ///
 /// # Example
 /// ```
-/// use mlops_core::{Table, Transformer};
+/// use mlops_core::{Run, Table, Transformer};
 /// use mlops_data::transform::Ordinal;
 /// # use arrow::array::{AsArray, record_batch};
 /// # use arrow::datatypes::Float64Type;
 /// let table = Table::from_batch(record_batch!(("size", Utf8, ["m", "s", "l", "xl"]))?);
 /// let recipe = Ordinal::on(["size"]).with_categories("size", ["s", "m", "l"]);
-/// let (_, encoded) = recipe.fit_transform(&table)?;
+/// let (_, encoded) = recipe.fit_transform(&table, &Run::default())?;
 /// assert_eq!(encoded.column("size")?.as_primitive::<Float64Type>().values(), &[1.0, 0.0, 2.0, -1.0]);
 /// # Ok::<(), mlops_core::Error>(())
 /// ```
@@ -102,13 +102,13 @@ impl Named for Ordinal {
 }
 
 impl Transformer for Ordinal {
-    fn fit(&self, data: &Table) -> Result<Arc<dyn Transform>> {
+    fn learner(&self, schema: &Schema, roles: &Roles) -> Result<Option<Learner>> {
         if let Some(name) = self.categories.keys().find(|name| !self.columns.contains(name)) {
             return Err(Error::config(format!(
                 "categories of '{name}' are given, but it is not encoded: add the column"
             )));
         }
-        let counts = learn(data, &self.columns, |field| {
+        let start = |field: &Field| {
             if self.categories.contains_key(field.name()) && !is_text(field.data_type()) {
                 return Err(Error::schema(format!(
                     "column '{}' is {}, but a list of categories needs text: leave the list out, or convert the column",
@@ -117,10 +117,10 @@ impl Transformer for Ordinal {
                 )));
             }
             Groups::of(field)
-        })?;
-        let maps =
-            self.columns.iter().zip(counts).map(|(name, counts)| self.finish(name, counts).context("column", name));
-        Ok(Arc::new(Fitted::new(&self.columns, maps.collect::<Result<Vec<_>>>()?)))
+        };
+        let recipe = self.clone();
+        let finish = move |name: &str, counts| recipe.finish(name, counts).context("column", name);
+        learner(schema, roles, &self.columns, start, finish)
     }
 }
 

@@ -1,13 +1,11 @@
-use std::sync::Arc;
-
 use arrow::array::ArrayRef;
-use arrow::datatypes::Field;
+use arrow::datatypes::{Field, Schema};
 use mlops_core::sketch::Moments;
-use mlops_core::{Error, Named, Result, Table, Transform, Transformer, Value};
+use mlops_core::{Error, Learner, Named, Result, Roles, Transformer, Value};
 use serde::{Deserialize, Serialize};
 
-use super::columns::{ColumnMap, Fitted, cell_of, map_numbers, number, number_field, owned};
-use super::learn::{check_numeric, learn};
+use super::columns::{ColumnMap, cell_of, map_numbers, number, number_field, owned};
+use super::learn::{check_numeric, learner};
 
 /// Centres numeric columns on their mean and divides them by their standard deviation
 /// (scikit-learn's `StandardScaler`).
@@ -24,12 +22,12 @@ use super::learn::{check_numeric, learn};
 ///
 /// # Example
 /// ```
-/// use mlops_core::{Table, Transformer};
+/// use mlops_core::{Run, Table, Transformer};
 /// use mlops_data::transform::StandardScaler;
 /// # use arrow::array::{AsArray, record_batch};
 /// # use arrow::datatypes::Float64Type;
 /// let table = Table::from_batch(record_batch!(("age", Int64, [20, 40, 60]))?);
-/// let (fitted, scaled) = StandardScaler::on(["age"]).with_std(false).fit_transform(&table)?;
+/// let (fitted, scaled) = StandardScaler::on(["age"]).with_std(false).fit_transform(&table, &Run::default())?;
 /// assert_eq!(scaled.column("age")?.as_primitive::<Float64Type>().values(), &[-20.0, 0.0, 20.0]);
 /// assert_eq!(fitted.save()?.state["columns"][0]["learned"]["mean"], 40.0);
 /// # Ok::<(), mlops_core::Error>(())
@@ -94,13 +92,10 @@ impl Named for StandardScaler {
 }
 
 impl Transformer for StandardScaler {
-    fn fit(&self, data: &Table) -> Result<Arc<dyn Transform>> {
-        let moments = learn(data, &self.columns, |field| {
-            check_numeric(field)?;
-            Ok(Moments::default())
-        })?;
-        let maps = self.columns.iter().zip(&moments).map(|(name, moments)| self.finish(name, moments));
-        Ok(Arc::new(Fitted::new(&self.columns, maps.collect::<Result<Vec<_>>>()?)))
+    fn learner(&self, schema: &Schema, roles: &Roles) -> Result<Option<Learner>> {
+        let recipe = self.clone();
+        let start = |field: &Field| check_numeric(field).map(|()| Moments::default());
+        learner(schema, roles, &self.columns, start, move |name, moments| recipe.finish(name, &moments))
     }
 }
 

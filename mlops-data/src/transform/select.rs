@@ -4,7 +4,9 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 use mlops_core::columns::find_column;
-use mlops_core::{Artifact, Codecs, Load, Named, Result, Role, RowTransform, Table, Transform, Transformer, Value};
+use mlops_core::{
+    Artifact, Codecs, Learner, Load, Named, Result, Role, Roles, RowTransform, Transform, Transformer, Value,
+};
 use serde::{Deserialize, Serialize};
 
 use super::columns::{check_width, owned};
@@ -23,15 +25,15 @@ use super::learn::check_columns;
 ///
 /// # Example
 /// ```
-/// use mlops_core::{Role, Table, Transformer};
+/// use mlops_core::{Role, Run, Table, Transformer};
 /// use mlops_data::transform::Select;
 /// # use arrow::array::record_batch;
 /// let batch = record_batch!(("a", Int64, [1]), ("b", Int64, [2]), ("c", Int64, [3]), ("late", Boolean, [true]))?;
 /// let table = Table::from_batch(batch).with_role("late", Role::Target)?;
-/// let (_, chosen) = Select::columns(["c", "a"]).fit_transform(&table)?;
+/// let (_, chosen) = Select::columns(["c", "a"]).fit_transform(&table, &Run::default())?;
 /// let names: Vec<_> = chosen.schema().fields().iter().map(|field| field.name().as_str()).collect();
 /// assert_eq!(names, ["c", "a", "late"]);
-/// let (_, left) = Select::drop(["b"]).fit_transform(&table)?;
+/// let (_, left) = Select::drop(["b"]).fit_transform(&table, &Run::default())?;
 /// assert_eq!(left.num_rows(), 1);
 /// assert!(left.column("b").is_err());
 /// # Ok::<(), mlops_core::Error>(())
@@ -75,21 +77,21 @@ impl Named for Select {
 }
 
 impl Transformer for Select {
-    fn fit(&self, data: &Table) -> Result<Arc<dyn Transform>> {
+    fn learner(&self, schema: &Schema, roles: &Roles) -> Result<Option<Learner>> {
         let fitted = match self.mode {
             SelectMode::Drop => {
-                self.columns.iter().try_for_each(|name| find_column(data.schema(), name).map(|_| ()))?;
+                self.columns.iter().try_for_each(|name| find_column(schema, name).map(|_| ()))?;
                 Selected::Drop(self.columns.iter().cloned().collect())
             }
             SelectMode::Keep => {
-                check_columns(data, &self.columns)?;
-                let names = data.schema().fields().iter().map(|field| field.name());
-                let carried = names.filter(|name| data.roles().of(name) != Role::Feature);
+                check_columns(schema, roles, &self.columns)?;
+                let names = schema.fields().iter().map(|field| field.name());
+                let carried = names.filter(|name| roles.of(name) != Role::Feature);
                 let carried = carried.filter(|name| !self.columns.contains(name)).cloned().collect();
                 Selected::Keep { columns: self.columns.clone(), carried }
             }
         };
-        Ok(Arc::new(fitted))
+        Ok(Some(Learner::ready(&self.columns, Arc::new(fitted)).with_any_columns()))
     }
 }
 

@@ -23,7 +23,7 @@ pub struct Scores(Vec<(String, f64)>);
 /// Judges a model on the rows of `data`: one prediction of all rows, then each metric.
 ///
 /// # Errors
-/// As [`Model::predict`] and [`Metric::score`].
+/// As [`Predictions::of`] (rows that the model was fitted on are refused) and [`Metric::score`].
 ///
 /// # Example
 /// ```
@@ -33,7 +33,12 @@ pub struct Scores(Vec<(String, f64)>);
 /// let batch = arrow::array::record_batch!(("x", Float64, [1.0, 2.0, 3.0]), ("y", Float64, [3.0, 5.0, 7.0]))?;
 /// let data = Table::from_batch(batch).with_role("y", Role::Target)?;
 /// let model = LinearRegression::new().fit(&data, &Run::default())?;
-/// assert!(score(model.as_ref(), &data, &[&R2, &Rmse])?.get("r2")? > 0.999);
+///
+/// let batch = arrow::array::record_batch!(("x", Float64, [4.0, 5.0]), ("y", Float64, [9.0, 11.0]))?;
+/// let held_back = Table::from_batch(batch).with_role("y", Role::Target)?;
+/// assert!(score(model.as_ref(), &held_back, &[&R2, &Rmse])?.get("r2")? > 0.999);
+/// let error = score(model.as_ref(), &data, &[&R2]).unwrap_err();
+/// assert_eq!(error.kind(), mlops_core::ErrorKind::Leak);
 /// # Ok::<(), mlops_core::Error>(())
 /// ```
 pub fn score(model: &dyn Model, data: &Table, metrics: &[&dyn Metric]) -> Result<Scores> {

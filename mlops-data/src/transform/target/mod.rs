@@ -4,7 +4,7 @@ mod fit;
 
 use std::sync::Arc;
 
-use mlops_core::{Error, Named, Result, Table, Task, Transform, Transformer};
+use mlops_core::{Error, Named, Result, Run, Table, Task, Transform, Transformer};
 use serde::{Deserialize, Serialize};
 
 use self::answers::{ClassTarget, NumberTarget};
@@ -41,7 +41,7 @@ use super::learn::check_columns;
 ///
 /// # Example
 /// ```
-/// use mlops_core::{Role, Table, Transformer};
+/// use mlops_core::{Role, Run, Table, Transformer};
 /// use mlops_data::transform::{Smooth, TargetEncoder};
 /// # use arrow::array::{AsArray, record_batch};
 /// # use arrow::datatypes::Float64Type;
@@ -51,7 +51,7 @@ use super::learn::check_columns;
 /// )?;
 /// let table = Table::from_batch(batch).with_role("delay", Role::Target)?;
 /// let recipe = TargetEncoder::on(["carrier"]).with_smooth(Smooth::Weight(0.0)).with_cv(2);
-/// let (fitted, crossed) = recipe.fit_transform(&table)?;
+/// let (fitted, crossed) = recipe.fit_transform(&table, &Run::default())?;
 ///
 /// let served = fitted.apply(record_batch!(("carrier", Utf8, ["UA", "B6", "new"]))?)?;
 /// assert_eq!(served.column(0).as_primitive::<Float64Type>().values(), &[1.0, 11.0, 6.0]);
@@ -110,7 +110,7 @@ impl TargetEncoder {
     }
 
     fn check(&self, data: &Table) -> Result<()> {
-        check_columns(data, &self.columns)?;
+        check_columns(data.schema(), data.roles(), &self.columns)?;
         match self.smooth {
             Smooth::Weight(weight) if !(weight >= 0.0 && weight.is_finite()) => {
                 Err(Error::config(format!("a smoothing weight of {weight}: give a finite number from 0 up")))
@@ -125,21 +125,27 @@ impl Named for TargetEncoder {
 }
 
 impl Transformer for TargetEncoder {
-    fn fit(&self, data: &Table) -> Result<Arc<dyn Transform>> {
+    fn learn(&self, data: &Table, run: &Run) -> Result<Arc<dyn Transform>> {
+        run.check()?;
         self.check(data)?;
-        match target(data)? {
-            Target::Classes(target) => Ok(Arc::new(fit::fit(self, data, &target)?)),
-            Target::Number(target) => Ok(Arc::new(fit::fit(self, data, &target)?)),
-        }
+        run.install(|| {
+            Ok(Arc::new(match target(data)? {
+                Target::Classes(target) => fit::fit(self, data, &target)?,
+                Target::Number(target) => fit::fit(self, data, &target)?,
+            }) as _)
+        })?
     }
 
-    fn fit_transform(&self, data: &Table) -> Result<(Arc<dyn Transform>, Table)> {
+    fn learn_transform(&self, data: &Table, run: &Run) -> Result<(Arc<dyn Transform>, Table)> {
+        run.check()?;
         self.check(data)?;
-        let (fitted, table) = match target(data)? {
-            Target::Classes(target) => fit::cross_fit(self, data, &target)?,
-            Target::Number(target) => fit::cross_fit(self, data, &target)?,
-        };
-        Ok((Arc::new(fitted), table))
+        run.install(|| {
+            let (fitted, table) = match target(data)? {
+                Target::Classes(target) => fit::cross_fit(self, data, &target)?,
+                Target::Number(target) => fit::cross_fit(self, data, &target)?,
+            };
+            Ok((Arc::new(fitted) as _, table))
+        })?
     }
 }
 
