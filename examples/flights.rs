@@ -54,7 +54,7 @@ async fn main() -> Result<()> {
         let train = train.clone();
         blocking(move || compare(recipes::candidates(), &train, &selection, &run)).await?
     };
-    summary.board = board.to_string();
+    summary.candidates = show::candidates(&board);
     let best = board.best();
     summary.recipe = best.name.clone();
     summary.june_auc = score(best.model.as_ref(), &june, &[&RocAuc])?.get("roc_auc")?;

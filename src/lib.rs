@@ -11,6 +11,7 @@
 //! | 7 deployment and serving | [`Server`](prelude::Server), [`Inference`](core::Inference) | [`serve`] |
 //! | 8 monitoring | [`DriftDetector`](prelude::DriftDetector) → [`DriftMonitor`](prelude::DriftMonitor), [`Explainer`](prelude::Explainer) | [`monitor`] |
 #![doc = include_str!("docs/phases.md")]
+#![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[doc(no_inline)]

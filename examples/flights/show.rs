@@ -4,8 +4,10 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
 
-use mlops::core::report::{Chart, Grid, Report, Section, Tone};
+use mlops::core::report::{Chart, Grid, Report, Section, Tone, grouped};
+use mlops::data::expect::ValidationReport;
 use mlops::prelude::*;
+use mlops::train::{CvResult, Leaderboard};
 use serde::Serialize;
 
 use crate::prepare::Flights;
@@ -35,7 +37,7 @@ pub(crate) struct Week {
 /// The whole run.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Summary {
-    pub board: String,
+    pub candidates: Grid,
     pub recipe: String,
     pub june_auc: f64,
     pub weeks: Vec<Week>,
@@ -87,7 +89,7 @@ impl Summary {
             };
             let cells = [
                 week.week.clone(),
-                week.rows.to_string(),
+                grouped(week.rows as u64),
                 drifted,
                 format!("{:.3}", week.frozen_auc),
                 format!("{:.3}", week.served_auc),
@@ -106,19 +108,21 @@ impl Summary {
             .with_series("first model, frozen", frozen)
             .with_series("served model", served)
             .with_level("first model in June", self.june_auc)
+            .with_x_label("week, by its first day")
             .with_y_label("ROC-AUC");
-        for (i, week) in self.weeks.iter().enumerate().filter(|(_, week)| week.promoted) {
-            quality = quality.with_mark(i, format!("{} promoted", week.served));
+        for (i, _) in self.weeks.iter().enumerate().filter(|(_, week)| week.promoted) {
+            quality = quality.with_mark(i, "a retrained model was promoted");
         }
         let drift = Chart::bars("Features that drifted from the training data", labels)
             .with_series("features", drifted)
+            .with_x_label("week, by its first day")
             .with_y_label("features");
         let figures = [
             ("June ROC-AUC", format!("{:.3}", self.june_auc)),
             ("July to December, frozen", format!("{:.3}", self.frozen_mean())),
             ("July to December, served", format!("{:.3}", self.served_mean())),
-            ("retrainings", self.count(|week| week.retrained).to_string()),
-            ("promotions", self.count(|week| week.promoted).to_string()),
+            ("Retrainings", self.count(|week| week.retrained).to_string()),
+            ("Promotions", self.count(|week| week.promoted).to_string()),
         ];
         let seconds = self.seconds.iter().fold(Grid::new(["phase", "seconds"]), |grid, (phase, seconds)| {
             grid.with_row([(*phase).to_owned(), format!("{seconds:.1}")])
@@ -135,24 +139,49 @@ impl Summary {
             .with_section(
                 Section::new("The first model")
                     .with_paragraph(format!("Chosen by ROC-AUC on May: {}.", self.recipe))
-                    .with_grid(lines("candidates", &self.board)),
+                    .with_grid(self.candidates.clone()),
             )
             .with_section(
                 Section::new("The data")
-                    .with_paragraph(format!(
-                        "{} flights arrived and have an answer; {} rows were put aside because they are not as expected.",
-                        flights.table.num_rows(),
-                        flights.quarantined
-                    ))
-                    .with_grid(lines("expectations", &flights.validation.to_string()))
-                    .with_grid(lines("profile", &flights.profile.to_string())),
+                    .with_figures([
+                        ("Flights with an answer", grouped(flights.table.num_rows() as u64)),
+                        ("Rows put aside", grouped(flights.quarantined as u64)),
+                    ])
+                    .with_paragraph("What was expected of every row:")
+                    .with_grid(expectations(&flights.validation))
+                    .with_paragraph("What the columns hold, after the join:")
+                    .with_grid(flights.profile.summary().grid()),
             )
             .with_section(Section::new("How long it took").with_grid(seconds))
     }
 }
 
-fn lines(heading: &str, text: &str) -> Grid {
-    text.lines().fold(Grid::new([heading]), |grid, line| grid.with_row([line]))
+/// The candidates, the best first: on the validation rows, on the folds, and what they cost.
+pub(crate) fn candidates(board: &Leaderboard) -> Grid {
+    let columns = ["candidate".to_owned(), format!("{} on May", board.metric), "on folds".into(), "seconds".into()];
+    let on_folds = |folds: &CvResult| {
+        let (mean, std) = (folds.mean(board.metric).ok()?, folds.std(board.metric).ok()?);
+        Some(format!("{mean:.3} ± {std:.3}"))
+    };
+    board.entries.iter().fold(Grid::new(columns), |grid, entry| {
+        grid.with_row([
+            entry.name.clone(),
+            format!("{:.3}", entry.chosen_by),
+            entry.cross_validation.as_ref().and_then(on_folds).unwrap_or_default(),
+            format!("{:.1}", entry.fit_seconds),
+        ])
+    })
+}
+
+fn expectations(report: &ValidationReport) -> Grid {
+    report.checks.iter().fold(Grid::new(["check", "rows that fail", "what becomes of them", "first"]), |grid, check| {
+        if check.is_ok() {
+            return grid.with_row([check.name(), "0".to_owned()]);
+        }
+        let first = check.examples.first().map(ToString::to_string).unwrap_or_default();
+        let cells = [check.name(), grouped(check.failed as u64), check.severity.to_string(), first];
+        grid.with_toned_row(Tone::Bad, cells)
+    })
 }
 
 /// Prints the table, and writes the page and the numbers into `directory`.
@@ -160,7 +189,7 @@ pub(crate) fn write(summary: &Summary, flights: &Flights, directory: &Path) -> R
     std::fs::create_dir_all(directory)?;
     std::fs::write(directory.join("report.html"), summary.to_report(flights).to_html())?;
     std::fs::write(directory.join("summary.json"), serde_json::to_string_pretty(&summary.to_json())?)?;
-    line(&summary.board);
+    line(&summary.candidates.to_string());
     line(&summary.grid().to_string());
     line(&format!(
         "{} was chosen; June ROC-AUC {:.3}; July to December {:.3} frozen, {:.3} served; {} retrainings, {} promotions",

@@ -24,6 +24,7 @@
 //!
 //! [`Pipeline`] chains preparation steps and a model into one recipe and one fitted graph.
 //! [`Workflow`] runs steps of a program in order of what they need.
+#![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod accumulator;

@@ -200,6 +200,23 @@ pub fn number(value: f64) -> String {
     trim(&format!("{value:.digits$}"))
 }
 
+/// A count for people: its digits in groups of three.
+///
+/// ```
+/// assert_eq!([7, 1000, 1_234_567].map(mlops_core::report::grouped), ["7", "1,000", "1,234,567"]);
+/// ```
+pub fn grouped(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// Without zeros that say nothing at the end of the fraction.
 fn trim(text: &str) -> String {
     let (mantissa, exponent) = text.find('e').map_or((text, ""), |at| text.split_at(at));

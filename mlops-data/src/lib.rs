@@ -1,4 +1,5 @@
 //! Data for `mlops`: sources, profiles, schemas and expectations, transformers, joins and splits.
+#![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod expect;

@@ -32,6 +32,7 @@
 //! assert_eq!(events[0].now, AlertState::Firing);
 //! # Ok::<(), mlops_core::Error>(())
 //! ```
+#![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod alert;

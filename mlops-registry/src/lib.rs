@@ -36,6 +36,7 @@
 //! directories that name it are flushed before the call returns. `object_store`'s own local file
 //! system does not do that, so [`ObjectRegistry::open`] writes by itself and only reads through it.
 //! On any other store, what the store acknowledged.
+#![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod digest;

@@ -7,14 +7,26 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use common::{codecs, files_below, package};
-use mlops_core::conformance::{LinearModel, Trial, damaged_registry, registry, run_all, tracker};
+use libtest_mimic::Arguments;
+use mlops_core::conformance::{LinearModel, Trial, damaged_registry, registry, tracker};
 use mlops_core::{Package, Registry, Tracker};
 use mlops_registry::{Durability, JsonlTracker, ObjectRegistry};
 use object_store::memory::InMemory;
 
-fn run(trials: Vec<Trial>) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap();
-    run_all(trials, |trial| runtime.block_on(trial));
+fn main() {
+    let named = |trial: Trial| {
+        let name = trial.name().to_owned();
+        libtest_mimic::Trial::test(name, move || {
+            block_on(trial.run());
+            Ok(())
+        })
+    };
+    let trials = registries().into_iter().chain(damaged()).chain(trackers());
+    libtest_mimic::run(&Arguments::from_args(), trials.map(named).collect()).exit();
+}
+
+fn block_on(trial: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().unwrap().block_on(trial);
 }
 
 /// A directory that stays until the process ends: a registry may outlive its trial's last line.
@@ -34,20 +46,17 @@ fn linear(name: &str) -> Package {
     LinearModel::classification([("x", 2.0), ("y", -1.0)], 1.0).unwrap().package(name).unwrap()
 }
 
-#[test]
-fn a_registry_in_a_directory() {
-    run(registry("directory", local, package));
+fn registries() -> Vec<Trial> {
+    let all = [
+        registry("directory", local, package),
+        registry("in_memory", in_memory, package),
+        registry("in_memory_linear", in_memory, linear),
+    ];
+    all.into_iter().flatten().collect()
 }
 
-#[test]
-fn a_registry_in_memory() {
-    run(registry("in_memory", in_memory, package));
-    run(registry("in_memory_linear", in_memory, linear));
-}
-
-#[test]
-fn a_damaged_registry() {
-    for file in 0..5 {
+fn damaged() -> Vec<Trial> {
+    let of_file = |file: usize| {
         let make = move || async move {
             let dir = directory();
             let registry = ObjectRegistry::open(dir.to_str().unwrap(), codecs()).await.unwrap();
@@ -61,18 +70,18 @@ fn a_damaged_registry() {
             };
             (Arc::new(registry) as Arc<dyn Registry>, damage)
         };
-        run(damaged_registry("directory", make, package));
-    }
+        damaged_registry(&format!("directory_with_damaged_blob_{file}"), make, package)
+    };
+    (0..5).flat_map(of_file).collect()
 }
 
-#[test]
-fn a_tracker_of_lines() {
+fn trackers() -> Vec<Trial> {
     let make = |durability: Durability| {
         move || async move {
             let tracker = JsonlTracker::open(directory()).await.unwrap();
             Arc::new(tracker.with_durability(durability)) as Arc<dyn Tracker>
         }
     };
-    run(tracker("jsonl", make(Durability::Disk)));
-    run(tracker("jsonl_process", make(Durability::Process)));
+    let on_disk = tracker("jsonl", make(Durability::Disk));
+    on_disk.into_iter().chain(tracker("jsonl_process", make(Durability::Process))).collect()
 }

@@ -11,7 +11,7 @@ use arrow::array::{
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{ArrowPrimitiveType, DataType, Float16Type};
 use mlops_core::columns::is_text;
-use mlops_core::{Error, InputColumn, Result, Signature, Value};
+use mlops_core::{Error, InputColumn, Result, ResultExt, Signature, Value};
 
 type F16 = <Float16Type as ArrowPrimitiveType>::Native;
 
@@ -116,7 +116,10 @@ pub(crate) fn settle<'a>(input: &InputColumn, kind: Kind, value: Value<'a>) -> R
 
 fn settle_checked<'a>(input: &InputColumn, kind: Kind, value: Value<'a>) -> Result<Value<'a>> {
     if value.is_null() && !input.nullable {
-        return Err(Error::data(format!("input '{}' must have a value in every row; one is null", input.name)));
+        return Err(Error::data(format!(
+            "input '{}' must have a value in every row; one is null: fill it in, or fit the model on rows without it too",
+            input.name
+        )));
     }
     kind.settle(value).ok_or_else(|| {
         let value = match value {
@@ -184,7 +187,8 @@ pub(crate) fn column<'a>(input: &InputColumn, cells: impl ExactSizeIterator<Item
         )));
     };
     let rows = cells.len();
-    let cells = cells.map(|cell| settle_checked(input, kind, cell));
+    let settle = |(element, cell)| settle_checked(input, kind, cell).context("element", element);
+    let cells = cells.enumerate().map(settle);
     let column = match kind {
         Kind::Bool => bools(cells, rows)?,
         Kind::Decimal | Kind::Float16 | Kind::Float32 | Kind::Float64 => floats(cells, rows)?,
@@ -388,9 +392,12 @@ mod tests {
     #[test]
     fn says_which_input_can_not_hold_what() {
         let signature = Signature::new(vec![InputColumn::new("month", DataType::Int8, false)], Task::Regression);
-        let message = |row: &[Value<'_>]| row_batch(&signature, row).unwrap_err().to_string();
+        let message = |row: &[Value<'_>]| row_batch(&signature, row).unwrap_err().message().to_owned();
         assert_eq!(message(&[Value::Int(300)]), "input 'month' is Int8, which can't hold 300");
-        assert_eq!(message(&[Value::Null]), "input 'month' must have a value in every row; one is null");
+        assert_eq!(
+            message(&[Value::Null]),
+            "input 'month' must have a value in every row; one is null: fill it in, or fit the model on rows without it too"
+        );
         assert!(message(&[]).starts_with("a row has 0 cells, the model takes 1"));
     }
 }

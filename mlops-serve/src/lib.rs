@@ -24,6 +24,7 @@
 //! # Ok::<(), mlops_core::Error>(())
 //! # }).unwrap();
 //! ```
+#![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod cells;

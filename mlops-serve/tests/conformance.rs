@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use mlops_core::conformance::{Deploys, inference, run_all, server};
+use futures::executor::block_on;
+use libtest_mimic::Arguments;
+use mlops_core::conformance::{Deploys, Trial, inference, server};
 use mlops_core::{Inference, Package, Result, Version};
 use mlops_serve::{InferenceService, Rest};
 
@@ -20,19 +22,34 @@ impl Deploys for InProcess {
     }
 }
 
-#[test]
-fn the_service_in_a_runtime() {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    run_all(inference("InferenceService", || InProcess(InferenceService::new())), |trial| runtime.block_on(trial));
+fn main() {
+    hide_wanted_panics();
+    let service = |name| inference(name, || InProcess(InferenceService::new()));
+    let without = |trial: Trial| named(trial, |trial| block_on(trial.run()));
+    let within = |trial: Trial| named(trial, |trial| runtime().block_on(trial.run()));
+    let trials = service("inference_service").into_iter().chain(server("rest", || Rest::at("127.0.0.1:0")));
+    let alone = service("inference_service_without_a_runtime").into_iter().map(without);
+    libtest_mimic::run(&Arguments::from_args(), trials.map(within).chain(alone).collect()).exit();
 }
 
-#[test]
-fn the_service_without_a_runtime() {
-    run_all(inference("InferenceService", || InProcess(InferenceService::new())), futures::executor::block_on);
+/// A model that panics is a part of the suite; nobody needs its backtrace.
+fn hide_wanted_panics() {
+    let shown = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if panic.payload_as_str() != Some("as this trial wants it") {
+            shown(panic);
+        }
+    }));
 }
 
-#[test]
-fn rest() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    run_all(server("Rest", || Rest::at("127.0.0.1:0")), |trial| runtime.block_on(trial));
+fn named(trial: Trial, run: impl FnOnce(Trial) + Send + 'static) -> libtest_mimic::Trial {
+    let name = trial.name().to_owned();
+    libtest_mimic::Trial::test(name, move || {
+        run(trial);
+        Ok(())
+    })
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap()
 }

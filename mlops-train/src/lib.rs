@@ -34,6 +34,7 @@
 //! # }
 //! # Ok::<(), mlops_core::Error>(())
 //! ```
+#![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod cross_validation;

@@ -108,10 +108,13 @@ impl TrainingSet {
 
     fn refuse_values(&self, wrong: fn(f64) -> bool, what: &str, remedy: &str) -> Result<()> {
         let Some(at) = self.matrix.iter().position(|value| wrong(*value)) else { return Ok(()) };
-        let column = at % self.width();
+        let (row, column) = (at / self.width() + 1, at % self.width());
         let count = self.matrix.iter().skip(column).step_by(self.width()).filter(|value| wrong(**value)).count();
         let name = &self.signature.inputs[column].name;
-        Err(Error::data(format!("feature '{name}' has {what} in {count} of {} rows: {remedy}", self.rows)))
+        Err(Error::data(format!(
+            "feature '{name}' has {what} in {count} of {} rows, first in row {row}: {remedy}",
+            self.rows
+        )))
     }
 
     fn check_classes(&self, data: &Table) -> Result<()> {
@@ -131,7 +134,8 @@ impl TrainingSet {
                     return Err(Error::data(format!(
                         "the target '{}' is {} in row {row}: filter rows without a number before training",
                         data.target()?.name(),
-                        target[row]
+                        target[row],
+                        row = row + 1
                     )));
                 }
             }
@@ -186,7 +190,8 @@ fn read_weights(data: &Table) -> Result<Option<Vec<f64>>> {
         Some(row) => Err(Error::data(format!(
             "weight '{}' is {} in row {row}: weights must be finite and at least 0",
             field.name(),
-            weights[row]
+            weights[row],
+            row = row + 1
         ))),
     }
 }

@@ -67,19 +67,29 @@ impl Grid {
 
     fn is_number(&self, column: usize) -> bool {
         let says_number = |cell: &str| {
-            let cell = cell.trim_end_matches(['%', '*', 's']).trim_start_matches(['+', '−', '<', '≥', ' ']);
-            matches!(cell, "" | "–") || cell.parse::<f64>().is_ok()
+            let cell = cell.trim_end_matches(['%', '*', 's']).trim_start_matches(['+', '−', '<', '≤', '≥', '~', ' ']);
+            matches!(cell, "" | "–") || cell.replace(',', "").parse::<f64>().is_ok()
         };
         let mut cells = self.rows.iter().map(|(_, cells)| cells[column].as_str());
         cells.clone().any(|cell| !cell.is_empty()) && cells.all(says_number)
     }
 
+    /// Numbers stand right, long text is broken into lines.
+    fn class(&self, column: usize) -> &'static str {
+        const LONG: usize = 32;
+        let is_long = || self.rows.iter().any(|(_, cells)| cells[column].chars().nth(LONG).is_some());
+        match () {
+            () if self.is_number(column) => " class=\"n\"",
+            () if is_long() => " class=\"w\"",
+            () => "",
+        }
+    }
+
     pub(super) fn write_html(&self, html: &mut String) {
-        let numbers: Vec<bool> = (0..self.columns.len()).map(|c| self.is_number(c)).collect();
-        let class = |c: usize| if numbers[c] { " class=\"n\"" } else { "" };
+        let classes: Vec<&str> = (0..self.columns.len()).map(|c| self.class(c)).collect();
         html.push_str("<div class=\"scroll\"><table>\n<thead><tr>");
         for (c, name) in self.columns.iter().enumerate() {
-            push(html, format_args!("<th scope=\"col\"{}>{}</th>", class(c), escape(name)));
+            push(html, format_args!("<th scope=\"col\"{}>{}</th>", classes[c], escape(name)));
         }
         html.push_str("</tr></thead>\n<tbody>\n");
         for (tone, cells) in &self.rows {
@@ -89,7 +99,7 @@ impl Grid {
                 Tone::Plain => "<tr>",
             });
             for (c, cell) in cells.iter().enumerate() {
-                push(html, format_args!("<td{}>{}</td>", class(c), escape(cell)));
+                push(html, format_args!("<td{}>{}</td>", classes[c], escape(cell)));
             }
             html.push_str("</tr>\n");
         }

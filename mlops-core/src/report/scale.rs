@@ -27,11 +27,12 @@ impl Scale {
     /// A tick in words, with as many digits as the steps need.
     pub(super) fn label(&self, tick: f64) -> String {
         let size = self.min.abs().max(self.max.abs());
-        if !(1e-4..1e7).contains(&size) {
+        if tick != 0.0 && !(1e-4..1e7).contains(&size) {
             return format!("{tick:.1e}");
         }
+        let digits = if (1e-4..1e7).contains(&size) { self.digits } else { 0 };
         // Adding 0 turns -0 into 0.
-        format!("{:.*}", self.digits, tick + 0.0)
+        format!("{:.digits$}", tick + 0.0)
     }
 }
 
@@ -57,6 +58,8 @@ mod tests {
         assert!(scale.ticks.len() <= 7, "{scale:?}");
         assert_eq!(Scale::around(0.0, 1.0, 5).ticks.len(), 6);
         assert_eq!(Scale::around(0.0, 1.0, 5).label(0.2), "0.2");
+        let large = Scale::around(-1e9, 1e9, 4);
+        assert_eq!([-1e9, 0.0, 5e8].map(|tick| large.label(tick)), ["-1.0e9", "0", "5.0e8"]);
     }
 
     #[test]

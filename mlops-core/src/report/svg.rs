@@ -8,6 +8,9 @@ const LEFT: f64 = 58.0;
 const RIGHT: f64 = 14.0;
 const TOP: f64 = 14.0;
 const BOTTOM: f64 = 42.0;
+/// About the width of a letter of a label.
+const LETTER: f64 = 6.6;
+const WIDEST_BAR: f64 = 120.0;
 /// So many colours the style sheet has; more series repeat them, with dashes.
 const COLOURS: usize = 6;
 /// Points get a dot and a tooltip as long as there are so few.
@@ -26,7 +29,7 @@ pub(super) fn write_figure(html: &mut String, chart: &Chart, id: usize) {
     push(
         html,
         format_args!(
-            "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-labelledby=\"t{id} d{id}\">\n\
+            "<div class=\"scroll\"><svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-labelledby=\"t{id} d{id}\">\n\
              <title id=\"t{id}\">{}</title>\n<desc id=\"d{id}\">{}</desc>\n",
             escape(&chart.title),
             escape(&in_words(chart))
@@ -41,7 +44,7 @@ pub(super) fn write_figure(html: &mut String, chart: &Chart, id: usize) {
         }
     }
     frame.levels(html);
-    html.push_str("</svg>\n");
+    html.push_str("</svg></div>\n");
     legend(html, chart);
     html.push_str("</figure>\n");
 }
@@ -90,14 +93,17 @@ impl Frame<'_> {
             );
         }
         let (longest, count) = (self.longest_label(), self.chart.labels.len());
-        let fits = ((WIDTH - LEFT - RIGHT) / (longest as f64 * 6.6 + 14.0)).floor().max(1.0) as usize;
-        let step = count.div_ceil(fits).max(1);
+        let fits = ((WIDTH - LEFT - RIGHT) / (longest as f64 * LETTER + 14.0)).floor().max(1.0) as usize;
+        let step = round_up(count.div_ceil(fits).max(1));
         for index in (0..count).step_by(step) {
             let (x, label) = (self.x(index), shorten(&self.chart.labels[index]));
+            // A label that would leave the picture ends with it.
+            let leaves = x + label.chars().count() as f64 * LETTER / 2.0 > WIDTH;
+            let (class, x) = if leaves { ("tick x last", WIDTH - 2.0) } else { ("tick x", x) };
             push(
                 html,
                 format_args!(
-                    "<text class=\"tick x\" x=\"{x:.1}\" y=\"{}\">{}</text>",
+                    "<text class=\"{class}\" x=\"{x:.1}\" y=\"{}\">{}</text>",
                     HEIGHT - BOTTOM + 17.0,
                     escape(&label)
                 ),
@@ -164,8 +170,9 @@ impl Frame<'_> {
     }
 
     fn bars(&self, html: &mut String, i: usize, series: &Series) {
-        let group = (WIDTH - LEFT - RIGHT) / self.chart.labels.len().max(1) as f64 * 0.8;
-        let width = group / self.chart.series.len().max(1) as f64;
+        let (labels, count) = (self.chart.labels.len().max(1) as f64, self.chart.series.len().max(1) as f64);
+        let width = ((WIDTH - LEFT - RIGHT) / labels * 0.8 / count).min(WIDEST_BAR);
+        let group = width * count;
         let zero = self.y(0.0);
         for (index, value) in series.values.iter().enumerate() {
             let Some(value) = value else { continue };
@@ -187,11 +194,10 @@ impl Frame<'_> {
     fn levels(&self, html: &mut String) {
         for (name, value) in &self.chart.levels {
             let (y, right) = (self.y(*value), WIDTH - RIGHT);
-            push(html, format_args!("<path class=\"level\" d=\"M{LEFT} {y:.1}H{right}\"/>"));
-            let label = escape(&format!("{name} {}", number(*value)));
+            let tip = escape(&level_in_words(name, *value));
             push(
                 html,
-                format_args!("<text class=\"note\" x=\"{}\" y=\"{:.1}\">{label}</text>\n", right - 4.0, y - 5.0),
+                format_args!("<path class=\"level\" d=\"M{LEFT} {y:.1}H{right}\"><title>{tip}</title></path>\n"),
             );
         }
     }
@@ -226,12 +232,15 @@ fn legend(html: &mut String, chart: &Chart) {
     let swatch = |class: &str| {
         format!("<svg viewBox=\"0 0 22 8\" aria-hidden=\"true\"><path class=\"{class}\" d=\"M1 4H21\"/></svg>")
     };
-    if chart.series.len() < 2 && chart.marks.is_empty() {
+    if chart.series.len() < 2 && chart.marks.is_empty() && chart.levels.is_empty() {
         return;
     }
     html.push_str("<ul class=\"legend\">");
     for (i, series) in chart.series.iter().enumerate() {
         push(html, format_args!("<li>{}{}</li>", swatch(&format!("line {}", colour(i))), escape(&series.name)));
+    }
+    for (name, value) in &chart.levels {
+        push(html, format_args!("<li>{}{}</li>", swatch("level"), escape(&level_in_words(name, *value))));
     }
     let mut told: Vec<&str> = Vec::new();
     for (_, text) in &chart.marks {
@@ -243,9 +252,19 @@ fn legend(html: &mut String, chart: &Chart) {
     html.push_str("</ul>\n");
 }
 
+fn level_in_words(name: &str, value: f64) -> String {
+    format!("{name}: {}", number(value))
+}
+
 fn colour(series: usize) -> String {
     let dash = if series >= COLOURS { " dash" } else { "" };
     format!("c{}{dash}", series % COLOURS)
+}
+
+/// The next of 1, 2, 5, 10, 20, 50 and so on.
+fn round_up(step: usize) -> usize {
+    let power = 10_usize.pow(step.ilog10());
+    [1, 2, 5, 10].into_iter().map(|factor| factor * power).find(|round| *round >= step).unwrap_or(step)
 }
 
 fn shorten(label: &str) -> String {

@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 use crate::columns::{cast_exactly, common_time, is_numeric, is_text, numbers, texts};
 use crate::{Error, Result, Role, Table, Value};
 
+/// What to do about a null where none may be.
+const FILL_IN: &str = "fill it in, or fit the model on rows without it too";
+
 /// One input of a model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -81,9 +84,14 @@ impl InputColumn {
         } else {
             return Err(Error::schema(format!("input '{}' must be {}, given was {given}", self.name, self.data_type)));
         };
-        let nulls = converted.logical_null_count();
-        if nulls > 0 && !self.nullable {
-            return Err(Error::data(format!("input '{}' must have a value in every row; {nulls} are null", self.name)));
+        let nulls = converted.logical_nulls().filter(|nulls| nulls.null_count() > 0 && !self.nullable);
+        if let Some(nulls) = nulls {
+            let first = nulls.iter().take_while(|valid| *valid).count() + 1;
+            return Err(Error::data(format!(
+                "input '{}' must have a value in every row; {} are null, the first in row {first}: {FILL_IN}",
+                self.name,
+                nulls.null_count()
+            )));
         }
         Ok(converted)
     }
@@ -124,7 +132,7 @@ impl InputColumn {
         let fits = match (&self.data_type, cell) {
             (_, Value::Null) if self.nullable => true,
             (_, Value::Null) => {
-                return Err(Error::data(format!("input '{}' must have a value; it is null", self.name)));
+                return Err(Error::data(format!("input '{}' must have a value; it is null: {FILL_IN}", self.name)));
             }
             (D::Boolean, Value::Bool(_)) => true,
             (D::UInt64, Value::Float(_) | Value::Int(0..)) => true,

@@ -1,5 +1,7 @@
 use mlops_core::report::number;
 
+pub(super) use mlops_core::report::grouped;
+
 /// A share that is neither 0 nor 1 never looks like it.
 pub(super) fn percent(share: f64) -> String {
     match share * 100.0 {
@@ -9,19 +11,6 @@ pub(super) fn percent(share: f64) -> String {
         p if p >= 99.95 => "100%".to_owned(),
         p => format!("{p:.1}%"),
     }
-}
-
-/// Digits in groups of three.
-pub(super) fn grouped(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 /// A number if there is one.
@@ -42,10 +31,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shares_and_counts_are_short_and_true() {
+    fn shares_and_names_are_short_and_true() {
         let shares = [0.0, 1e-9, 0.5, 1.0 - 1e-9, 1.0].map(percent);
         assert_eq!(shares, ["0%", "<0.1%", "50.0%", "≥99.9%", "100%"]);
-        assert_eq!([7, 1000, 1_234_567].map(grouped), ["7", "1,000", "1,234,567"]);
         assert_eq!([shortened("abcd", 4), shortened("abcde", 4)], ["abcd", "abc…"]);
     }
 }

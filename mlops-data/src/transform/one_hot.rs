@@ -277,7 +277,7 @@ impl ColumnMap for OneHotColumn {
     fn map(&self, (): &(), name: &str, column: ArrayRef) -> Result<Vec<ArrayRef>> {
         let mut outputs = vec![vec![0.0; column.len()]; self.suffixes.len()];
         for (row, key) in Keys::read(&column, name)?.iter().enumerate() {
-            if let Some(slot) = self.slot(key).context("column", name)? {
+            if let Some(slot) = self.slot(key).context("row", row + 1).context("column", name)? {
                 outputs[slot][row] = 1.0;
             }
         }

@@ -156,8 +156,8 @@ impl ColumnMap for OrdinalColumn {
 
     fn map(&self, (): &(), name: &str, column: ArrayRef) -> Result<Vec<ArrayRef>> {
         let keys = Keys::read(&column, name)?;
-        let codes: Float64Array =
-            keys.iter().map(|key| self.encode(key)).collect::<Result<_>>().context("column", name)?;
+        let encode = |(row, key)| self.encode(key).context("row", row + 1);
+        let codes: Float64Array = keys.iter().enumerate().map(encode).collect::<Result<_>>().context("column", name)?;
         Ok(vec![Arc::new(codes)])
     }
 

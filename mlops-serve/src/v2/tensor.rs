@@ -69,7 +69,8 @@ impl<'de> Visitor<'de> for TensorVisitor {
                 Key::Datatype => once("datatype", &mut datatype, read_datatype(&map.next_value::<Text<'de>>()?.0)?)?,
                 Key::Data => {
                     let mut read = Data::new(datatype);
-                    map.next_value_seed(Elements { data: &mut read, depth: 0 })?;
+                    let elements = Elements { data: &mut read, depth: 0 };
+                    map.next_value_seed(elements).map_err(|error| in_tensor(name.as_deref(), error))?;
                     once("data", &mut data, read)?;
                 }
                 Key::Parameters => _ = map.next_value::<Option<Parameters>>()?,
@@ -83,6 +84,14 @@ impl<'de> Visitor<'de> for TensorVisitor {
         let (elements, nest) = data.ok_or_else(|| missing("data"))?.typed(datatype)?;
         check_shape(&name, &shape, elements.len(), nest)?;
         Ok(Tensor { name, shape, elements })
+    }
+}
+
+/// Names the tensor, if its name came before its data; the error keeps its line and column.
+fn in_tensor<E: Error>(name: Option<&str>, error: E) -> E {
+    match name {
+        Some(name) => E::custom(format_args!("tensor {:?}: {error}", short(name))),
+        None => error,
     }
 }
 
