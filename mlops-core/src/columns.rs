@@ -55,6 +55,63 @@ pub fn is_text(data_type: &DataType) -> bool {
     }
 }
 
+/// Refuses a type that came from elsewhere if Arrow has no arrays of it, or if every value of it, a
+/// null too, takes more than 1 MiB: kernels panic on the one and allocate the other.
+///
+/// # Errors
+/// [`ErrorKind::Schema`](crate::ErrorKind::Schema) naming the type.
+///
+/// # Example
+/// ```
+/// use arrow::datatypes::DataType;
+/// use mlops_core::columns::check_type;
+///
+/// assert!(check_type(&DataType::FixedSizeBinary(16)).is_ok());
+/// assert!(check_type(&DataType::FixedSizeBinary(i32::MAX)).is_err());
+/// ```
+pub fn check_type(data_type: &DataType) -> Result<()> {
+    const MOST_BYTES: u64 = 1 << 20;
+    match width(data_type) {
+        Some(bytes) if bytes <= MOST_BYTES => Ok(()),
+        Some(bytes) => Err(Error::schema(format!(
+            "a value of the type {data_type} takes {bytes} bytes, at most {MOST_BYTES} are taken: use a type of variable \
+             size"
+        ))),
+        None => Err(Error::schema(format!("there are no columns of the type {data_type}: choose another"))),
+    }
+}
+
+/// The bytes of one value, as far as the type says; `None` if there are no arrays of the type.
+fn width(data_type: &DataType) -> Option<u64> {
+    use DataType as D;
+    const OTHERS: u64 = 16;
+    let sum = |mut fields: Box<dyn Iterator<Item = &DataType> + '_>| {
+        fields.try_fold(0u64, |sum, field| Some(sum.saturating_add(width(field)?)))
+    };
+    Some(match data_type {
+        D::Time32(TimeUnit::Microsecond | TimeUnit::Nanosecond) => return None,
+        D::Time64(TimeUnit::Second | TimeUnit::Millisecond) => return None,
+        D::FixedSizeBinary(bytes) => u64::try_from(*bytes).ok()?,
+        D::FixedSizeList(item, length) => u64::try_from(*length).ok()?.saturating_mul(width(item.data_type())?.max(1)),
+        D::List(item) | D::ListView(item) | D::LargeList(item) | D::LargeListView(item) => {
+            width(item.data_type()).map(|_| OTHERS)?
+        }
+        D::Map(entries, _) => match entries.data_type() {
+            D::Struct(pair) if pair.len() == 2 => width(entries.data_type()).map(|_| OTHERS)?,
+            _ => return None,
+        },
+        D::Struct(fields) => sum(Box::new(fields.iter().map(|field| field.data_type())))?,
+        D::Union(fields, _) if fields.is_empty() => return None,
+        D::Union(fields, _) => sum(Box::new(fields.iter().map(|(_, field)| field.data_type())))?,
+        D::Dictionary(key, value) if key.is_dictionary_key_type() => width(value)?,
+        D::RunEndEncoded(ends, values) if matches!(ends.data_type(), D::Int16 | D::Int32 | D::Int64) => {
+            width(values.data_type())?
+        }
+        D::Dictionary(..) | D::RunEndEncoded(..) => return None,
+        _ => OTHERS,
+    })
+}
+
 /// A column as `f64`, nulls kept: integers, floats, decimals, and booleans as 0 and 1. Copies unless
 /// it is `Float64` already. Integers beyond ±2⁵³ are rounded.
 ///

@@ -3,6 +3,7 @@ use std::fmt;
 use arrow::datatypes::DataType;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::columns::check_type;
 use crate::{Error, Result};
 
 mod evaluate;
@@ -246,14 +247,23 @@ impl Expr {
         }
     }
 
-    fn check_depth(&self) -> Result<()> {
+    /// Refuses what could not be evaluated whatever the rows: too many levels, and casts to types that
+    /// there are no columns of.
+    fn check(&self) -> Result<()> {
         if self.is_deeper_than(Self::MAX_DEPTH) {
             return Err(Error::config(format!(
                 "an expression of more than {} levels: compute a part of it into a column first",
                 Self::MAX_DEPTH
             )));
         }
-        Ok(())
+        self.check_types()
+    }
+
+    fn check_types(&self) -> Result<()> {
+        if let Self::Cast { to, .. } = self {
+            check_type(to)?;
+        }
+        self.operands().into_iter().try_for_each(Self::check_types)
     }
 
     fn is_deeper_than(&self, levels: usize) -> bool {
@@ -267,11 +277,11 @@ impl Serialize for Expr {
     }
 }
 
-/// Refuses what is nested too deeply to be evaluated.
+/// Refuses what could not be evaluated: what is nested too deeply, or casts to no type of a column.
 impl<'de> Deserialize<'de> for Expr {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let expr = Self::deserialize(deserializer)?;
-        expr.check_depth().map_err(serde::de::Error::custom)?;
+        expr.check().map_err(serde::de::Error::custom)?;
         Ok(expr)
     }
 }

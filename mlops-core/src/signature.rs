@@ -8,7 +8,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use serde::{Deserialize, Serialize};
 
-use crate::columns::{describe_columns, is_text, texts};
+use crate::columns::{check_type, describe_columns, is_text, texts};
 use crate::{Error, Provenance, Result, Table, Value};
 
 mod input;
@@ -59,6 +59,9 @@ impl TryFrom<Stored> for Signature {
         let mut names = BTreeSet::new();
         if let Some(twice) = inputs.iter().find(|input| !names.insert(input.name.as_str())) {
             return Err(format!("two inputs are called '{}'", twice.name));
+        }
+        for InputColumn { name, data_type, .. } in &inputs {
+            check_type(data_type).map_err(|e| format!("input '{name}': {}", e.message()))?;
         }
         if let Task::Classification { classes } = &task {
             classes.check()?;

@@ -168,6 +168,19 @@ fn a_cast_converts_or_refuses() {
 }
 
 #[test]
+fn a_cast_to_a_type_of_no_column_is_refused() {
+    let run_ends = r#"[{"name":"r","data_type":"Utf8","nullable":true,"dict_id":0,"dict_is_ordered":false,"metadata":{}},
+        {"name":"v","data_type":"Int64","nullable":true,"dict_id":0,"dict_is_ordered":false,"metadata":{}}]"#;
+    let run_ends = format!(r#"{{"RunEndEncoded":{run_ends}}}"#);
+    for to in [r#"{"FixedSizeBinary":2147483647}"#, r#"{"FixedSizeBinary":-5}"#, r#"{"Time64":"Second"}"#, &run_ends] {
+        let json = format!(r#"{{"is_null":{{"cast":{{"value":{{"literal":"null"}},"to":{to}}}}}}}"#);
+        assert!(serde_json::from_str::<Expr>(&json).is_err(), "{json}");
+    }
+    let huge = lit(Literal::Null).cast(DataType::FixedSizeBinary(i32::MAX));
+    assert_eq!(kind(&huge, &batch()), Some(ErrorKind::Schema));
+}
+
+#[test]
 fn is_plain_data() {
     let expr = col("n").div(lit(2)).lt(col("x")).and(col("s").eq(lit("a")).not());
     let expr = expr.or(col("s").one_of(["b"])).or(col("x").cast(DataType::Int64).is_null());

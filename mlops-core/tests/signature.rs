@@ -140,6 +140,9 @@ fn a_signature_that_was_read_is_checked() {
     let input = serde_json::to_string(&InputColumn::new("a", DataType::Float64, true)).unwrap();
     let twice = format!(r#"{{"inputs": [{input}, {input}], "task": "regression"}}"#);
     assert!(read(&twice).unwrap_err().contains("two inputs are called 'a'"));
+    let huge = serde_json::to_string(&InputColumn::new("a", DataType::FixedSizeBinary(i32::MAX), true)).unwrap();
+    let huge = format!(r#"{{"inputs": [{huge}], "task": "regression"}}"#);
+    assert!(read(&huge).unwrap_err().contains("2147483647 bytes"));
 }
 
 #[test]

@@ -2,5 +2,6 @@
 
 mod coalitions;
 mod shapley;
+mod stored;
 
 pub use shapley::{Shapley, ShapleyExplainer};

@@ -50,7 +50,7 @@ impl Expr {
     /// can't convert or a text that is no date, [`ErrorKind::Config`](crate::ErrorKind::Config) for
     /// more than [`Self::MAX_DEPTH`] levels.
     pub fn evaluate(&self, batch: &RecordBatch) -> Result<ArrayRef> {
-        self.check_depth()?;
+        self.check()?;
         self.compute(batch)
     }
 
@@ -59,7 +59,7 @@ impl Expr {
     /// # Errors
     /// As [`evaluate`](Self::evaluate), and if the result is not boolean.
     pub fn evaluate_mask(&self, batch: &RecordBatch) -> Result<BooleanArray> {
-        self.check_depth()?;
+        self.check()?;
         let mask = self.condition(batch)?;
         Ok(if mask.null_count() > 0 { prep_null_mask_filter(&mask) } else { mask })
     }

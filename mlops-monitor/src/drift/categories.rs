@@ -4,6 +4,7 @@ use arrow::array::StringArray;
 use mlops_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
+use super::cells::are_rows;
 use crate::stats::{Outcome, Pair, pooled_test};
 
 /// Texts counted by the categories of the reference; null is a category.
@@ -109,7 +110,13 @@ impl Categories {
         let size = self.names.len();
         let fits = self.reference.len() == size && self.window.len() == size && self.index.len() == size;
         let new = self.new.len() <= self.most && !self.new.keys().any(|name| self.index.contains_key(name));
-        if fits && new { Ok(()) } else { Err(Error::corrupt("the counts of a category column do not fit its names")) }
+        let sides = [self.null, self.rest].into_iter().flat_map(|pair| [pair.reference, pair.window]);
+        let counts = self.reference.iter().chain(&self.window).chain(self.new.values()).copied().chain(sides);
+        if fits && new && are_rows(counts) {
+            Ok(())
+        } else {
+            Err(Error::corrupt("the counts of a category column do not fit its names"))
+        }
     }
 
     /// Pearson's test over the categories of both sides.
@@ -147,6 +154,14 @@ mod tests {
         categories.observe(&StringArray::from([Some("a"), Some("b"), Some("z")].repeat(50)));
         assert!(categories.test().p_value < 1e-20);
         assert_eq!(categories.new_categories().collect::<Vec<_>>(), [("z", 50)]);
+    }
+
+    #[test]
+    fn counts_that_no_rows_have_are_refused() {
+        let mut damaged = fit(&[("a", 6), ("b", 4)], 10);
+        damaged.check().unwrap();
+        damaged.new.insert("c".to_owned(), u64::MAX);
+        assert!(damaged.check().is_err());
     }
 
     #[test]

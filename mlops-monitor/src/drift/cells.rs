@@ -4,6 +4,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::stats::{Outcome, Pair, pooled_test, population_stability, two_sample_asymptotic, two_sample_exact};
 
+/// The steps of the exact test take less than a second: what a stored recipe asks for beyond would
+/// hold up whoever reads it.
+const MOST_STEPS: u64 = 100_000_000;
+
+/// Whether counts can be of rows: no sum of them overflows, or loses a row as a float.
+pub(super) fn are_rows(counts: impl IntoIterator<Item = u64>) -> bool {
+    const MOST: u64 = 1 << 53;
+    counts.into_iter().try_fold(0u64, |sum, count| sum.checked_add(count)).is_some_and(|sum| sum <= MOST)
+}
+
 /// Numbers counted between, and on, edges that the reference has set.
 ///
 /// With k edges there are 2k + 1 cells: below the first edge, on it, between it and the second, on
@@ -105,10 +115,16 @@ impl Cells {
         let size = 2 * self.edges.len() + 1;
         let fits = self.reference.len() == size && self.window.len() == size;
         let rises = self.edges.is_sorted_by(|a, b| a < b) && self.edges.iter().all(|edge| edge.is_finite());
-        if fits && rises { Ok(()) } else { Err(Error::corrupt("the cells of a numeric column do not fit its edges")) }
+        let missing = [self.missing_in_reference, self.missing_in_window];
+        let counts = self.reference.iter().chain(&self.window).chain(&missing);
+        if fits && rises && are_rows(counts.copied()) {
+            Ok(())
+        } else {
+            Err(Error::corrupt("the cells of a numeric column do not fit its edges"))
+        }
     }
 
-    /// The Kolmogorov-Smirnov test; exact while n·m is at most `exact_up_to`.
+    /// The Kolmogorov-Smirnov test; exact while n·m is at most `exact_up_to` and [`MOST_STEPS`].
     pub(super) fn ks(&self, exact_up_to: u64) -> Outcome {
         let (n, m) = (self.reference.iter().sum::<u64>(), self.window.iter().sum::<u64>());
         if n == 0 || m == 0 {
@@ -118,7 +134,7 @@ impl Cells {
         let statistic = distance as f64 / (n as f64 * m as f64);
         let lattice = u128::from(n) * u128::from(m);
         let p_value = match u64::try_from(distance) {
-            Ok(distance) if lattice <= u128::from(exact_up_to) => two_sample_exact(n, m, distance),
+            Ok(distance) if lattice <= u128::from(exact_up_to.min(MOST_STEPS)) => two_sample_exact(n, m, distance),
             _ => two_sample_asymptotic(n, m, statistic),
         };
         Outcome { statistic, p_value, effect: statistic }
@@ -184,6 +200,17 @@ mod tests {
         assert_eq!(cells.ks(u64::MAX).statistic, 0.5);
         cells.reset();
         assert_eq!(cells.ks(u64::MAX), Outcome::NOTHING);
+    }
+
+    #[test]
+    fn counts_that_no_rows_have_are_refused() {
+        let mut damaged = cells(&[1.0, 2.0], 10);
+        damaged.check().unwrap();
+        damaged.reference = vec![1 << 63; 5];
+        assert!(damaged.check().is_err());
+        damaged.reference = vec![1; 5];
+        damaged.missing_in_window = u64::MAX;
+        assert!(damaged.check().is_err());
     }
 
     #[test]

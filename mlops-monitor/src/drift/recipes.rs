@@ -43,7 +43,7 @@ pub struct KsTest {
     /// How many values of the reference are kept, at most.
     pub max_cells: usize,
     /// The p-value is exact while rows of the reference × rows of the window are at most this;
-    /// scipy's own border is 10,000 × 10,000, at a cost that grows with the product.
+    /// 10,000 × 10,000, scipy's own border, is the most, at a cost that grows with the product.
     pub exact_up_to: u64,
 }
 

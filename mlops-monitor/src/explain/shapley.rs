@@ -1,11 +1,8 @@
-use std::io::Cursor;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, RecordBatch, UInt32Array};
-use arrow::compute::{concat, concat_batches, take};
+use arrow::compute::{concat, take};
 use arrow::datatypes::{DataType, Field, Schema};
-use arrow::ipc::reader::FileReader;
-use arrow::ipc::writer::FileWriter;
 use mlops_core::columns::find_column;
 use mlops_core::random::SplitMix64;
 use mlops_core::{Artifact, Codecs, Error, Explainer, Load, Model, Named, Predictions, Result, Signature, Table};
@@ -13,6 +10,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::coalitions::Coalitions;
+use super::stored;
 
 /// Explains answers by Shapley values, for any model: what each input adds to the score, on average
 /// over all orders in which the inputs of the row could replace those of background rows.
@@ -43,7 +41,7 @@ pub struct ShapleyExplainer {
     pub background: usize,
     /// Up to how many inputs the values are exact; at most 16.
     pub exact_up_to: usize,
-    /// Beyond, how many random orders are tried, each with its reverse.
+    /// Beyond, how many random orders are tried, each with its reverse; at most 10,000.
     pub permutations: usize,
     /// Chooses the background rows and the orders.
     pub seed: u64,
@@ -60,6 +58,9 @@ impl Named for ShapleyExplainer {
 }
 
 impl ShapleyExplainer {
+    /// The most orders that are tried, so that a stored recipe can't ask for more memory than there is.
+    const MAX_PERMUTATIONS: usize = 10_000;
+
     /// With another number of background rows.
     #[must_use]
     pub fn with_background(mut self, rows: usize) -> Self {
@@ -112,6 +113,7 @@ impl ShapleyExplainer {
             _ if self.background == 0 => "background is 0: at least 1 row is needed",
             _ if self.exact_up_to > 16 => "exact_up_to is over 16: 65,536 coalitions a row are the most",
             _ if self.permutations == 0 => "permutations is 0: at least 1 is needed",
+            _ if self.permutations > Self::MAX_PERMUTATIONS => "permutations is over 10,000: choose fewer",
             _ => return Ok(()),
         };
         Err(Error::config(problem))
@@ -169,12 +171,7 @@ impl Explainer for Shapley {
     }
 
     fn save(&self) -> Result<Artifact> {
-        let mut bytes = Vec::new();
-        let mut writer = FileWriter::try_new(&mut bytes, self.background.schema_ref())?;
-        writer.write(&self.background)?;
-        writer.finish()?;
-        drop(writer);
-        Ok(Artifact::of::<Self>(&self.recipe)?.with_blob(Self::BACKGROUND, bytes))
+        Ok(Artifact::of::<Self>(&self.recipe)?.with_blob(Self::BACKGROUND, stored::write(&self.background)?))
     }
 }
 
@@ -188,12 +185,7 @@ impl Load for Shapley {
 
     fn load(artifact: &Artifact, _: &Codecs) -> Result<Self> {
         let recipe: ShapleyExplainer = artifact.state()?;
-        let unreadable = |e| Error::corrupt("the background rows are not an Arrow file").with_source(e);
-        let bytes = Cursor::new(artifact.blob(Self::BACKGROUND)?.clone());
-        let reader = FileReader::try_new(bytes, None).map_err(unreadable)?;
-        let schema = reader.schema();
-        let batches = reader.collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
-        let background = concat_batches(&schema, &batches).map_err(unreadable)?;
+        let background = stored::read(artifact.blob(Self::BACKGROUND)?)?;
         if background.num_rows() == 0 || recipe.check().is_err() {
             return Err(Error::corrupt("an explainer without background rows, or with settings that make no sense"));
         }
