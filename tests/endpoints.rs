@@ -6,7 +6,8 @@ mod common;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use common::{Served, package, skip};
+use common::{Served, package};
+use mlops::core::conformance::skip;
 use mlops::serve::InferenceService;
 
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/endpoints");

@@ -8,7 +8,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use common::{skip, trips};
+use common::trips;
+use mlops::core::conformance::skip;
 use mlops::core::report::{Chart, Grid, Report, Section, Tone};
 use mlops::data::Profile;
 use serde_json::Value as Json;

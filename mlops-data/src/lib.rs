@@ -19,6 +19,9 @@ pub use source::MemorySource;
 #[cfg(feature = "parquet")]
 #[cfg_attr(docsrs, doc(cfg(feature = "parquet")))]
 pub use source::Parquet;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "postgres", feature = "sqlite"))))]
+pub use source::sql::{SqlDatabase, SqlSink, SqlSource};
 pub use split::{SplitExt, Stratify};
 
 /// The recipes and components that this crate can read back, for

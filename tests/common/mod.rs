@@ -1,6 +1,5 @@
 //! Trips, a real pipeline fitted on them, and a server that answers over a real port.
 
-use std::io::Write;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray};
@@ -68,12 +67,4 @@ impl Served {
         self.stop.fire();
         self.serving.await.unwrap().unwrap();
     }
-}
-
-/// Says that a test can't be done here; where `MLOPS_REQUIRE_SERVICES` is 1, that is a failure.
-pub(crate) fn skip(what: &str, reason: impl std::fmt::Display) {
-    let required = std::env::var("MLOPS_REQUIRE_SERVICES").is_ok_and(|required| required == "1");
-    assert!(!required, "{what} is required and can't run: {reason}; `tests/services install` gets it");
-    // Not `eprintln`, which the test harness keeps to itself.
-    let _ = writeln!(std::io::stderr(), "skipped: {what} can't run here: {reason}");
 }

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | [`Csv`] | one or many text files | declared, or inferred from every row |
 //! | [`Parquet`] | one or many Parquet files | from the files |
+//! | `sql::SqlSource` (features `sqlite`, `postgres`) | a table or a query of a database | from the database |
 //! | [`MemorySource`] | a table | from the table |
 //! | [`Expecting`](crate::expect::Expecting) | another source, checked | from the other source |
 //!
@@ -20,6 +21,9 @@ mod memory;
 #[cfg(feature = "parquet")]
 mod parquet;
 pub(crate) mod pushdown;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "postgres", feature = "sqlite"))))]
+pub mod sql;
 
 #[cfg(feature = "csv")]
 #[cfg_attr(docsrs, doc(cfg(feature = "csv")))]

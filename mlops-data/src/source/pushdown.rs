@@ -16,7 +16,7 @@ pub(crate) fn check_scan(scan: &Scan, schema: &SchemaRef) -> Result<()> {
 }
 
 /// The places of the columns that a scan selects or filters by, ascending.
-#[cfg(any(feature = "csv", feature = "parquet"))]
+#[cfg(any(feature = "csv", feature = "parquet", feature = "postgres", feature = "sqlite"))]
 pub(crate) fn needed_columns(scan: &Scan, schema: &arrow::datatypes::Schema) -> Result<Vec<usize>> {
     use mlops_core::columns::find_column;
 
@@ -27,4 +27,18 @@ pub(crate) fn needed_columns(scan: &Scan, schema: &arrow::datatypes::Schema) -> 
     indices.sort_unstable();
     indices.dedup();
     Ok(indices)
+}
+
+/// The operator that says the same with its operands exchanged.
+#[cfg(any(feature = "parquet", feature = "postgres", feature = "sqlite"))]
+pub(crate) fn mirrored(op: mlops_core::Op) -> mlops_core::Op {
+    use mlops_core::Op;
+
+    match op {
+        Op::Gt => Op::Lt,
+        Op::GtEq => Op::LtEq,
+        Op::Lt => Op::Gt,
+        Op::LtEq => Op::GtEq,
+        other => other,
+    }
 }

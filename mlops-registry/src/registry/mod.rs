@@ -110,16 +110,30 @@ impl ObjectRegistry {
         Self::of(Store::of(store), codecs)
     }
 
-    /// The registry in a local directory, given as a path or a `file://` URL; it is made if it does
-    /// not exist or is empty.
+    /// The registry in a local directory, given as a path or a `file://` URL, or, with the feature
+    /// `s3`, below `s3://bucket/prefix`; it is made if it does not exist or is empty.
     ///
-    /// A directory that can't be written may be opened if it is a registry already.
+    /// A place that can't be written may be opened if it is a registry already. For S3, region,
+    /// credentials and the address of another server than Amazon's (such as MinIO) come from the usual
+    /// variables: `AWS_REGION`, `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_ENDPOINT`, and
+    /// `AWS_ALLOW_HTTP=true` where there is no TLS. A server that would overwrite an object that it was
+    /// told only to create is refused when the registry is made.
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`] for a directory with other files, a newer format or another kind
-    /// of URL; [`ErrorKind::Denied`] if it can't be made; [`ErrorKind::Config`] if it is no
-    /// directory.
+    /// of URL; [`ErrorKind::Denied`] if it can't be made or the credentials are wrong;
+    /// [`ErrorKind::Config`] if it is no directory; [`ErrorKind::NotFound`] for a bucket that is not
+    /// there.
     pub async fn open(location: &str, codecs: Codecs) -> Result<Self> {
+        #[cfg(feature = "s3")]
+        if location.starts_with("s3://") {
+            let registry = Self::of(Store::s3(location)?, codecs);
+            if !registry.is_registry().await? {
+                registry.make().await?;
+                registry.check_is_conditional().await?;
+            }
+            return Ok(registry);
+        }
         let registry = Self::of(Store::local(local_path(location)?).await?, codecs);
         if !registry.is_registry().await? {
             registry.make().await?;
@@ -136,6 +150,20 @@ impl ObjectRegistry {
 
     fn of(store: Store, codecs: Codecs) -> Self {
         Self { store, codecs, limits: Limits::default(), state: Arc::default() }
+    }
+
+    /// Refuses a store that overwrites what it was told only to create.
+    #[cfg(feature = "s3")]
+    async fn check_is_conditional(&self) -> Result<()> {
+        let marker = sealed::seal(&Marker { format: FORMAT })?;
+        if !self.store.create(&Path::from(MARKER), marker.into()).await? {
+            return Ok(());
+        }
+        Err(Error::unsupported(
+            "the store put an object over one that is there, although it was told only to create it (If-None-Match), \
+             so rivals would undo each other's work: use a server that knows conditional puts",
+        )
+        .with_context("registry", self.store.name()))
     }
 
     /// Whether the store holds a registry that can be read here.
@@ -332,8 +360,8 @@ fn local_path(location: &str) -> Result<PathBuf> {
         return Err(Error::new(
             ErrorKind::Unsupported,
             format!(
-                "{location:?} is no local directory: make the store with the `object_store` crate and give it to \
-                 ObjectRegistry::new"
+                "{location:?} is no local directory: turn on the feature `s3` for s3://, or make the store with the \
+                 `object_store` crate and give it to ObjectRegistry::new"
             ),
         ));
     }

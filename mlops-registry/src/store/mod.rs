@@ -12,6 +12,8 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutPayload}
 
 mod directory;
 mod error;
+#[cfg(feature = "s3")]
+mod s3;
 
 use directory::{Directory, Guard};
 use error::store_error;
@@ -35,6 +37,12 @@ impl Store {
         let objects =
             LocalFileSystem::new_with_prefix(directory.root()).map_err(|e| store_error("open", &Path::default(), e))?;
         Ok(Self { objects: Arc::new(objects), directory: Some(Arc::new(directory)) })
+    }
+
+    /// The bucket that an `s3://` URL names.
+    #[cfg(feature = "s3")]
+    pub(crate) fn s3(url: &str) -> Result<Self> {
+        Ok(Self::of(s3::open(url)?))
     }
 
     /// What it is called in messages.

@@ -10,6 +10,8 @@ use mlops_core::{Expr, Op};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 
+use crate::source::pushdown::mirrored;
+
 /// The row groups that may hold a row for which `filter` is true. Statistics that are missing or
 /// that can't be read rule nothing out.
 pub(super) fn row_groups(filter: Option<&Expr>, file: &ParquetRecordBatchReaderBuilder<File>) -> Vec<usize> {
@@ -91,15 +93,4 @@ fn known_floats(bounds: &ArrayRef) -> Option<ArrayRef> {
 fn evaluate(possible: &Expr, column: &str, bounds: ArrayRef) -> Option<ArrayRef> {
     let batch = RecordBatch::try_from_iter_with_nullable([(column, bounds, true)]).ok()?;
     possible.evaluate(&batch).ok().filter(|verdict| *verdict.data_type() == DataType::Boolean)
-}
-
-/// The operator that says the same with its operands exchanged.
-fn mirrored(op: Op) -> Op {
-    match op {
-        Op::Gt => Op::Lt,
-        Op::GtEq => Op::LtEq,
-        Op::Lt => Op::Gt,
-        Op::LtEq => Op::GtEq,
-        other => other,
-    }
 }
