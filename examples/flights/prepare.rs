@@ -42,7 +42,7 @@ pub(crate) async fn flights() -> Result<Flights> {
         .map(|file| flow.step_async(format!("read {file}"), (), move |()| read(file)).retries(2).out());
     let joined = flow.step("join", (flights, planes, weather), |(f, p, w)| join(&f, &p, &w)).out();
     let profile = flow.step("profile", joined, |joined| Profile::of(&joined)).out();
-    let checked = flow.step("check", joined, |joined| expectations().check(&joined)).out();
+    let checked = flow.step("check", joined, |joined| expectations().check(&joined)?.into_result()).out();
     let ready = flow.step("question", (checked, profile), |(checked, profile)| {
         Ok(Flights {
             table: with_target(&checked.passed)?,

@@ -9,7 +9,7 @@ pub mod source;
 pub mod split;
 pub mod transform;
 
-pub use expect::{Column, Expectations, Expecting, ExpectingExt, Severity, Validated, ValidationReport};
+pub use expect::{Column, Expectations, Expecting, ExpectingExt, Severity, Suggest, Validated, ValidationReport};
 pub use join::{AsOf, Duplicates, Join, JoinKey};
 pub use profile::{Profile, ProfileOptions, ProfileSummary};
 #[cfg(feature = "csv")]

@@ -8,8 +8,8 @@ use arrow::array::{
 };
 use arrow::datatypes::{Int32Type, Int64Type};
 use futures::TryStreamExt;
-use mlops_core::{Accumulator, DataSource, DataSourceExt, ErrorKind, Result, Role, Scan, Table, col, lit};
-use mlops_data::expect::{CheckReport, Extra, REASONS, Validation};
+use mlops_core::{Accumulator, DataSource, DataSourceExt, Error, ErrorKind, Result, Role, Scan, Table, col, lit};
+use mlops_data::expect::{CheckReport, Distribution, Drift, Extra, Measure, Outcome, Period, REASONS, Validation};
 use mlops_data::{Column, Expectations, ExpectingExt, MemorySource, Severity, ValidationReport};
 use proptest::prelude::*;
 
@@ -92,7 +92,7 @@ mod checks {
         let expected = Expectations::default().row("arr after dep", col("arr").gt_eq(col("dep")));
         let validated = expected.check(&data).unwrap();
         assert_eq!(validated.report.checks[0].failed, 1);
-        assert_eq!(validated.report.checks[0].examples[0].to_string(), "row 1: arr = 4, dep = 6");
+        assert_eq!(validated.report.checks[0].examples[0].to_string(), "row 2: arr = 4, dep = 6");
         assert_eq!(validated.passed.num_rows(), 2);
     }
 }
@@ -130,7 +130,7 @@ mod outcome {
             reasons,
             ["origin: one of \"EWR\", \"JFK\"; minutes: within 0..", "origin: one of \"EWR\", \"JFK\""]
         );
-        let says = ["'minutes: within 0..' fails for 1 rows (25.00 %), first row 1: -1.0", "lower the severity"];
+        let says = ["'minutes: within 0..' fails for 1 rows (25.00 %), first row 2: -1.0", "lower the severity"];
         assert_refused(validated.into_result(), ErrorKind::Data, &says);
     }
 
@@ -141,7 +141,7 @@ mod outcome {
         assert!(!validated.report.is_clean());
         let warned: Vec<_> = validated.report.failures().map(CheckReport::name).collect();
         assert_eq!(warned.len(), 3);
-        assert_eq!(validated.report.checks[2].failed, 1);
+        assert_eq!(validated.report.checks[4].failed, 1);
     }
 
     #[test]
@@ -149,10 +149,12 @@ mod outcome {
         let report = expected().check(&trips()).unwrap().report;
         let expected = "\
 4 rows: 2 passed, 2 quarantined
-check                               outcome         failed     share  first
-origin: one of \"EWR\", \"JFK\", \"LGA\"  quarantine           2   50.00 %  row 1: LAX
-minutes: within 0..=600             warn                 1   25.00 %  row 1: -1.0
-minutes: never null                 warn                 1   25.00 %  row 2: null
+check                                                   outcome         failed     share  found
+origin: a category (text, a whole number or a boolean)  ok                   0    0.00 %
+origin: one of \"EWR\", \"JFK\", \"LGA\"                      quarantine           2   50.00 %  row 2: LAX
+minutes: a number                                       ok                   0    0.00 %
+minutes: within 0..=600                                 warn                 1   25.00 %  row 2: -1.0
+minutes: never null                                     warn                 1   25.00 %  row 3: null
 ";
         assert_eq!(report.to_string(), expected);
         let json = serde_json::to_string(&report).unwrap();
@@ -165,7 +167,7 @@ minutes: never null                 warn                 1   25.00 %  row 2: nul
         let validated = expected().check(&empty).unwrap();
         assert_eq!(validated.passed.schema(), empty.schema());
         assert_eq!(validated.quarantined.schema().fields().len(), 3);
-        assert_eq!((validated.report.rows, validated.report.checks.len()), (0, 3));
+        assert_eq!((validated.report.rows, validated.report.checks.len()), (0, 5));
     }
 }
 
@@ -181,36 +183,93 @@ mod refusals {
         ])
     }
 
-    fn check(columns: impl Into<Expectations>) -> Result<()> {
-        columns.into().check(&data()).map(drop)
+    fn refused(expected: impl Into<Expectations>) -> Error {
+        expected.into().check(&data()).expect_err("it makes sense")
+    }
+
+    /// The checks that did not pass, each with what it says.
+    fn failures(expected: impl Into<Expectations>) -> Vec<(String, Outcome, String)> {
+        let validated = expected.into().check(&data()).unwrap();
+        let failures = validated.report.failures();
+        let failures =
+            failures.map(|check| (check.name(), check.outcome, check.found.clone().unwrap_or_default())).collect();
+        assert!(validated.into_result().is_err(), "what can't be known refuses the data");
+        failures
+    }
+
+    #[track_caller]
+    fn assert_impossible(expected: impl Into<Expectations>, says: &[&str]) {
+        let failures = failures(expected);
+        assert!(failures.iter().any(|(_, outcome, _)| *outcome == Outcome::Impossible), "{failures:?}");
+        for text in says {
+            assert!(failures.iter().any(|(_, _, found)| found.contains(text)), "'{text}' is not in {failures:?}");
+        }
     }
 
     #[test]
-    fn a_check_that_cannot_be_made_is_never_skipped() {
-        use ErrorKind::{Config, Schema};
-        assert!(check([Column::timestamp("t").never_null().unique()]).is_ok());
-        assert_refused(check([Column::number("nn")]), Schema, &["no column 'nn'", "did you mean 'n'", "a number"]);
-        assert_refused(check([Column::number("s")]), Schema, &["'s' is Utf8", "a number is expected"]);
-        assert_refused(check([Column::timestamp("n")]), Schema, &["'n' is Int64", "a date or timestamp"]);
-        assert_refused(check([Column::text("s").within(0.0..1.0)]), Schema, &["'within 0..1' is for a number", "'s'"]);
-        assert_refused(check([Column::number("n").matches("a")]), Schema, &["'matches a' is for text", "'n'"]);
-        assert_refused(check([Column::number("n").one_of(["a"])]), Schema, &["'n' is Int64", "\"a\""]);
-        assert_refused(check([Column::timestamp("t").one_of([1])]), Schema, &["'t'"]);
-        assert_refused(check([Column::text("s").matches("(")]), Config, &["'('", "no regular expression"]);
-        assert_refused(check([Column::number("n").within(2.0..1.0)]), Config, &["'within 2..1'", "holds no value"]);
-        assert_refused(check([Column::number("n").within(f64::NAN..)]), Config, &["holds no value"]);
-        assert_refused(check([Column::any("n"), Column::any("n")]), Config, &["'n' is expected twice"]);
-        let rule = |expr| check(Expectations::default().row("rule", expr));
-        assert_refused(rule(col("n").add(lit(1))), Schema, &["Int64", "condition", "rule: rule"]);
-        assert_refused(rule(col("m").gt(lit(1))), Schema, &["no column 'm'", "rule: rule"]);
+    fn a_check_that_cannot_be_made_is_a_failed_result() {
+        assert!(
+            Expectations::new([Column::timestamp("t").never_null().unique()]).check(&data()).unwrap().report.is_clean()
+        );
+        let missing = failures([Column::number("nn").never_null().or_warn()]);
+        assert_eq!(missing[0].0, "nn: a number");
+        assert_eq!((missing[0].1, missing[1].1), (Outcome::Failed, Outcome::Impossible));
+        assert!(missing[0].2.contains("did you mean 'n'") && missing[1].2.contains("no column 'nn'"));
+        let kinds = [Column::number("s"), Column::timestamp("n"), Column::integer("t")];
+        assert_eq!(failures(kinds).iter().filter(|(_, outcome, _)| *outcome == Outcome::Failed).count(), 3);
+        assert_impossible([Column::text("s").within(0.0..1.0)], &["'within 0..1' is for a number", "'s'"]);
+        assert_impossible([Column::number("n").matches("a")], &["'matches a' is for text", "'n'"]);
+        assert_impossible([Column::number("n").one_of(["a"])], &["'n' is Int64", "\"a\""]);
+        assert_impossible([Column::timestamp("t").one_of([1])], &["'t'"]);
+        assert_impossible([Column::number("n").drift(Drift::to_reference(Measure::Ks, 0.1))], &["no reference"]);
+        assert_impossible([Column::number("n").fresh("1d".parse().unwrap())], &["for a date or timestamp"]);
+        let rule = |expr| Expectations::default().row("rule", expr);
+        assert_impossible(rule(col("n").add(lit(1))), &["Int64", "condition"]);
+        assert_impossible(rule(col("m").gt(lit(1))), &["no column 'm'"]);
+        assert_impossible(Expectations::default().key(["n", "m"]), &["no column 'm'"]);
+        assert_impossible(Expectations::default().dependency(["n"], "m"), &["no column 'm'"]);
+        // Found out in the middle of the data.
+        let overflow = Expectations::default().row("rule", col("n").add(lit(i64::MAX)).gt(lit(0)));
+        assert_impossible(overflow, &["verflow"]);
+        // A warning does not refuse.
+        let warned = Expectations::new([Column::text("s").within(0.0..1.0).or_warn()]).check(&data()).unwrap();
+        assert!(!warned.report.is_clean() && warned.into_result().is_ok());
+        // A column that may be missing is told, and passes.
+        let optional = Expectations::new([Column::number("nn").never_null().optional()]).check(&data()).unwrap();
+        assert!(optional.report.is_clean());
+        assert_eq!(optional.report.checks[0].found.as_deref(), Some("is not there, which is allowed"));
+    }
+
+    #[test]
+    fn expectations_that_make_no_sense_are_an_error() {
+        let says = |expected: Expectations, text: &str| {
+            let error = refused(expected);
+            assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+            assert!(error.to_string().contains(text), "'{text}' is not in {error}");
+        };
+        let column = |column: Column| Expectations::new([column]);
+        says(column(Column::text("s").matches("(")), "no regular expression");
+        says(column(Column::number("n").within(2.0..1.0)), "holds no value");
+        says(column(Column::number("n").within(f64::NAN..)), "holds no value");
+        says(Expectations::new([Column::any("n"), Column::any("n")]), "'n' is expected twice");
+        says(column(Column::number("n").mean(0.0..1.0).or_quarantine()), "warn or fail");
+        says(column(Column::number("n").finite().but_for(1.5)), "tolerance 1.5");
+        says(column(Column::number("n").quantile(1.5, ..)), "no quantile 1.5");
+        says(column(Column::timestamp("t").during(Period::from("soon"))), "no moment");
+        says(Expectations::default().dependency(["n"], "n"), "makes no sense");
+        let unordered = Distribution::Numbers { edges: vec![1.0, 0.0], shares: vec![0.5, 0.5, 0.0] };
+        says(column(Column::number("n").drift(Drift::new(Measure::Ks, 0.1, unordered))), "ascending edges");
+        says(column(Column::timestamp("t").fresh("1d".parse().unwrap())).with_now("today"), "no moment");
     }
 
     #[test]
     fn extra_columns_can_be_refused() {
         let expected = Expectations::new([Column::any("n")]).row("r", col("s").eq(lit("a")));
-        assert!(expected.check(&data()).is_ok());
-        let refusing = expected.extra_columns(Extra::Refuse);
-        assert_refused(refusing.check(&data()), ErrorKind::Schema, &["unexpected columns 't'"]);
+        assert!(expected.check(&data()).unwrap().report.is_clean());
+        let refusing = failures(expected.clone().extra_columns(Extra::Refuse));
+        assert!(refusing[0].2.contains("unexpected columns 't'"), "{refusing:?}");
+        let warning = expected.extra_columns(Extra::Warn).check(&data()).unwrap();
+        assert!(!warning.report.is_clean() && warning.report.is_passed());
     }
 
     #[test]
@@ -244,7 +303,7 @@ fn expectations_written_once_are_read_forever() {
     .or_fail()
     .extra_columns(Extra::Refuse);
     assert_eq!(serde_json::from_str::<Expectations>(stored).unwrap(), expected);
-    assert_eq!(serde_json::to_value(&expected).unwrap(), serde_json::from_str::<serde_json::Value>(stored).unwrap());
+    assert_eq!(Expectations::from_json(&expected.to_json().unwrap()).unwrap(), expected);
     assert!(serde_json::from_str::<Expectations>(r#"{"collumns": []}"#).is_err());
 }
 
@@ -280,8 +339,8 @@ mod expecting {
         let expecting = source().with_name("trips").expecting([Column::number("n").within(0.0..).or_fail()]);
         let stream = expecting.scan(Scan::all()).await.unwrap();
         let result: Result<Vec<_>> = stream.try_collect().await;
-        assert_refused(result, ErrorKind::Data, &["'n: within 0..'", "row 1: -2", "source: trips"]);
-        assert_refused(expecting.read_validated().await.unwrap().into_result(), ErrorKind::Data, &["row 5: -6"]);
+        assert_refused(result, ErrorKind::Data, &["'n: within 0..'", "row 2: -2", "source: trips"]);
+        assert_refused(expecting.read_validated().await.unwrap().into_result(), ErrorKind::Data, &["row 6: -6"]);
     }
 
     #[tokio::test]
@@ -337,6 +396,16 @@ proptest! {
         merged.merge(part(batch.slice(cut, batch.num_rows() - cut))).unwrap();
         prop_assert_eq!(merged.finish().unwrap().report, whole.1.report);
     }
+}
+
+/// A rule that can't be computed for one row is not known for the others either, in whichever batch.
+#[test]
+fn a_rule_that_overflows_in_one_batch_sets_no_row_aside() {
+    let data = table([("n", Arc::new(Int64Array::from(vec![-5, 1, i64::MAX])) as ArrayRef)]);
+    let expected = Expectations::default().row("rule", col("n").add(lit(1)).gt(lit(0)));
+    let whole = expected.check(&data).unwrap();
+    assert_eq!((whole.report.checks[0].outcome, whole.quarantined.num_rows()), (Outcome::Impossible, 0));
+    assert_eq!(expected.check(&data.rebatch(1).unwrap()).unwrap().report, whole.report);
 }
 
 #[test]

@@ -1,26 +1,29 @@
-use std::fmt;
 use std::ops::{Bound, RangeBounds};
 
-use arrow::datatypes::DataType;
 use mlops_core::Literal;
-use mlops_core::columns::is_text;
 use serde::{Deserialize, Serialize};
+
+use super::{Check, ColumnCheck, Drift, Interval, Kind, Period, Severity, Span};
 
 /// What one column must look like: its kind, and the checks that its values must pass.
 ///
-/// A null passes every check but [`never_null`](Self::never_null): say both if both are meant. NaN
-/// is a value, not a null: it is within no range and it is not [`finite`](Self::finite).
+/// A null passes every check but [`never_null`](Self::never_null) and [`nulls`](Self::nulls): say
+/// both if both are meant. NaN is a value, not a null: it is within no range and it is not
+/// [`finite`](Self::finite).
 ///
-/// A failed check takes the row out ([`Severity::Quarantine`]) unless the column says otherwise.
+/// A failed check of rows takes the row out ([`Severity::Quarantine`]), and one of the column as a
+/// whole refuses the data ([`Severity::Fail`]), unless the column says otherwise. A column that is
+/// missing or of another kind always refuses the data.
 ///
 /// # Example
 /// ```
 /// use mlops_data::expect::{Column, Severity};
 ///
-/// let column = Column::number("distance").never_null().or_fail().within(0.0..=5000.0).or_warn();
+/// let column = Column::number("distance").never_null().or_fail().within(0.0..=5000.0).or_warn().mean(700.0..1400.0);
 /// assert_eq!(column.checks[0].severity(), Severity::Fail);
 /// assert_eq!(column.checks[1].severity(), Severity::Warn);
 /// assert_eq!(column.checks[1].to_string(), "within 0..=5000");
+/// assert_eq!(column.checks[2].severity(), Severity::Fail);
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,116 +31,21 @@ use serde::{Deserialize, Serialize};
 pub struct Column {
     /// Its name.
     pub name: String,
-    /// The kind of its type; another one is refused before any row is looked at.
+    /// The kind of its type.
     #[serde(default)]
     pub kind: Kind,
+    /// Whether it may be missing; its checks are then made only where it is there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
     /// The checks, in the order in which they are reported.
     #[serde(default)]
     pub checks: Vec<ColumnCheck>,
 }
 
-/// The kind of type that a column must have. A column of Arrow's type `Null`, which holds nothing
-/// but nulls, is of every kind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Kind {
-    /// Any type.
-    #[default]
-    Any,
-    /// True or false.
-    Boolean,
-    /// One of few values: text, a whole number or a boolean.
-    Category,
-    /// Whole, decimal or floating-point numbers.
-    Number,
-    /// Text.
-    Text,
-    /// A date, or a date and time.
-    Timestamp,
-}
-
-/// A check with its severity.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct ColumnCheck {
-    /// What is checked.
-    pub check: Check,
-    /// What happens if it fails; [`Severity::Quarantine`] if `None`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub severity: Option<Severity>,
-}
-
-/// What is checked of each value of a column.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-#[non_exhaustive]
-pub enum Check {
-    /// Neither NaN nor an infinity. For numbers.
-    Finite,
-    /// A text with so many characters (Unicode scalar values). For text.
-    Length(Interval),
-    /// A text in which this regular expression is found; anchor it with `^` and `$` to match the
-    /// whole. For text.
-    Matches(String),
-    /// Not null.
-    NeverNull,
-    /// One of these values. For text, numbers and booleans.
-    OneOf(Vec<Literal>),
-    /// Not seen in a row before; the first of several equal values passes. Costs some 60 bytes of
-    /// memory for each different value.
-    Unique,
-    /// A number in this interval. For numbers.
-    Within(Interval),
-}
-
-/// What happens to a row that fails a check, and to the data as a whole.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Severity {
-    /// The row is taken out and the data are refused.
-    Fail,
-    /// The row is taken out; the others go on.
-    #[default]
-    Quarantine,
-    /// The row goes on; the report says so.
-    Warn,
-}
-
-/// An interval of numbers with finite bounds, each included unless declared exclusive.
-///
-/// # Example
-/// ```
-/// use mlops_data::expect::Interval;
-///
-/// let hours = Interval::from(0.0..24.0);
-/// assert!(hours.contains(0.0) && !hours.contains(24.0) && !hours.contains(f64::NAN));
-/// assert_eq!(hours.to_string(), "0..24");
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-#[non_exhaustive]
-pub struct Interval {
-    /// The least value; without one, there is no limit below.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub min: Option<f64>,
-    /// The greatest value; without one, there is no limit above.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max: Option<f64>,
-    /// Whether `min` itself is outside.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub exclusive_min: bool,
-    /// Whether `max` itself is outside.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub exclusive_max: bool,
-}
-
 impl Column {
     /// A column of a given kind, without checks.
     pub fn new(name: impl Into<String>, kind: Kind) -> Self {
-        Self { name: name.into(), kind, checks: Vec::new() }
+        Self { name: name.into(), kind, optional: false, checks: Vec::new() }
     }
 
     /// A column of any type.
@@ -153,6 +61,11 @@ impl Column {
     /// A column of few different values: text, whole numbers or booleans.
     pub fn category(name: impl Into<String>) -> Self {
         Self::new(name, Kind::Category)
+    }
+
+    /// A column of whole numbers of any width.
+    pub fn integer(name: impl Into<String>) -> Self {
+        Self::new(name, Kind::Integer)
     }
 
     /// A column of numbers.
@@ -173,8 +86,52 @@ impl Column {
     /// Adds a check.
     #[must_use]
     pub fn with_check(mut self, check: Check) -> Self {
-        self.checks.push(ColumnCheck { check, severity: None });
+        self.checks.push(ColumnCheck::new(check));
         self
+    }
+
+    /// The column may be missing.
+    #[must_use]
+    pub fn optional(mut self) -> Self {
+        self.optional = true;
+        self
+    }
+
+    /// No value is less than the one before.
+    #[must_use]
+    pub fn ascending(self) -> Self {
+        self.with_check(Check::Ascending)
+    }
+
+    /// No value is greater than the one before.
+    #[must_use]
+    pub fn descending(self) -> Self {
+        self.with_check(Check::Descending)
+    }
+
+    /// The column has so many different values.
+    #[must_use]
+    pub fn distinct(self, range: impl RangeBounds<usize>) -> Self {
+        self.with_check(Check::Distinct(of_counts(&range)))
+    }
+
+    /// The values are distributed as in a reference. For numbers, text and booleans.
+    #[must_use]
+    pub fn drift(self, drift: Drift) -> Self {
+        self.with_check(Check::Drift(drift))
+    }
+
+    /// Each date or time is in this period. For dates and timestamps.
+    #[must_use]
+    pub fn during(self, period: Period) -> Self {
+        self.with_check(Check::During(period))
+    }
+
+    /// The latest date or time is at most so long ago, such as `"36h"` or `"2d"`, and not in the
+    /// future by more than that either.
+    #[must_use]
+    pub fn fresh(self, span: Span) -> Self {
+        self.with_check(Check::Fresh(span))
     }
 
     /// No value is NaN or an infinity. For numbers.
@@ -186,14 +143,43 @@ impl Column {
     /// Each text has so many characters. For text.
     #[must_use]
     pub fn length(self, range: impl RangeBounds<usize>) -> Self {
-        let as_float = |bound: Bound<&usize>| bound.map(|n| *n as f64);
-        self.with_check(Check::Length((as_float(range.start_bound()), as_float(range.end_bound())).into()))
+        self.with_check(Check::Length(of_counts(&range)))
     }
 
     /// A regular expression is found in each text; anchor it with `^` and `$` to match the whole.
     #[must_use]
     pub fn matches(self, pattern: impl Into<String>) -> Self {
         self.with_check(Check::Matches(pattern.into()))
+    }
+
+    /// The mean of the finite numbers. For numbers.
+    #[must_use]
+    pub fn mean(self, range: impl RangeBounds<f64>) -> Self {
+        self.with_check(Check::Mean(of_numbers(&range)))
+    }
+
+    /// The share of nulls.
+    #[must_use]
+    pub fn nulls(self, range: impl RangeBounds<f64>) -> Self {
+        self.with_check(Check::Nulls(of_numbers(&range)))
+    }
+
+    /// The quantile `q` of the numbers; 0.5 is the median. For numbers.
+    #[must_use]
+    pub fn quantile(self, q: f64, range: impl RangeBounds<f64>) -> Self {
+        self.with_check(Check::Quantile { q, range: of_numbers(&range) })
+    }
+
+    /// The standard deviation of the finite numbers. For numbers.
+    #[must_use]
+    pub fn std(self, range: impl RangeBounds<f64>) -> Self {
+        self.with_check(Check::Std(of_numbers(&range)))
+    }
+
+    /// Each value is greater than the one before.
+    #[must_use]
+    pub fn strictly_ascending(self) -> Self {
+        self.with_check(Check::StrictlyAscending)
     }
 
     /// No value is null.
@@ -217,8 +203,17 @@ impl Column {
     /// Each number is in `range`. For numbers.
     #[must_use]
     pub fn within(self, range: impl RangeBounds<f64>) -> Self {
-        let bounds = (range.start_bound().cloned(), range.end_bound().cloned());
-        self.with_check(Check::Within(bounds.into()))
+        self.with_check(Check::Within(of_numbers(&range)))
+    }
+
+    /// Lets this share of rows, from 0 to 1, fail the check before it: more fail the check as a
+    /// whole, fewer do not, and no row is set aside.
+    #[must_use]
+    pub fn but_for(mut self, tolerance: f64) -> Self {
+        if let Some(check) = self.checks.last_mut() {
+            check.tolerance = Some(tolerance);
+        }
+        self
     }
 
     /// Gives every check before it that has no severity yet [`Severity::Fail`].
@@ -250,142 +245,13 @@ impl Column {
     }
 }
 
-impl ColumnCheck {
-    /// What happens if it fails.
-    pub fn severity(&self) -> Severity {
-        self.severity.unwrap_or_default()
-    }
+fn of_numbers(range: &impl RangeBounds<f64>) -> Interval {
+    (range.start_bound().cloned(), range.end_bound().cloned()).into()
 }
 
-impl Kind {
-    /// Whether a column of `data_type` is of this kind.
-    pub fn takes(self, data_type: &DataType) -> bool {
-        use DataType as D;
-        *data_type == D::Null
-            || match self {
-                Self::Any => true,
-                Self::Boolean => *data_type == D::Boolean,
-                Self::Category => is_text(data_type) || data_type.is_integer() || *data_type == D::Boolean,
-                Self::Number => data_type.is_numeric(),
-                Self::Text => is_text(data_type),
-                Self::Timestamp => matches!(data_type, D::Date32 | D::Date64 | D::Timestamp(..)),
-            }
-    }
-}
-
-impl Interval {
-    /// Whether `value` is inside; NaN never is.
-    pub fn contains(&self, value: f64) -> bool {
-        let above = match self.min {
-            Some(min) if self.exclusive_min => value > min,
-            Some(min) => value >= min,
-            None => !value.is_nan(),
-        };
-        let below = match self.max {
-            Some(max) if self.exclusive_max => value < max,
-            Some(max) => value <= max,
-            None => !value.is_nan(),
-        };
-        above && below
-    }
-}
-
-/// An excluded infinity becomes the greatest finite number, an included one no limit: the same
-/// values, in numbers that JSON has.
-impl From<(Bound<f64>, Bound<f64>)> for Interval {
-    fn from((start, end): (Bound<f64>, Bound<f64>)) -> Self {
-        let (min, exclusive_min) = match start {
-            Bound::Excluded(f64::NEG_INFINITY) => (Some(f64::MIN), false),
-            Bound::Unbounded | Bound::Included(f64::NEG_INFINITY) => (None, false),
-            Bound::Excluded(min) => (Some(min), true),
-            Bound::Included(min) => (Some(min), false),
-        };
-        let (max, exclusive_max) = match end {
-            Bound::Excluded(f64::INFINITY) => (Some(f64::MAX), false),
-            Bound::Unbounded | Bound::Included(f64::INFINITY) => (None, false),
-            Bound::Excluded(max) => (Some(max), true),
-            Bound::Included(max) => (Some(max), false),
-        };
-        Self { min, max, exclusive_min, exclusive_max }
-    }
-}
-
-impl From<std::ops::Range<f64>> for Interval {
-    fn from(range: std::ops::Range<f64>) -> Self {
-        (Bound::Included(range.start), Bound::Excluded(range.end)).into()
-    }
-}
-
-impl From<std::ops::RangeInclusive<f64>> for Interval {
-    fn from(range: std::ops::RangeInclusive<f64>) -> Self {
-        (Bound::Included(*range.start()), Bound::Included(*range.end())).into()
-    }
-}
-
-/// As Rust writes ranges, but an excluded lower bound, which Rust can't write, as `]min..`.
-impl fmt::Display for Interval {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(min) = self.min {
-            write!(f, "{}{min}", if self.exclusive_min { "]" } else { "" })?;
-        }
-        match self.max {
-            Some(max) => write!(f, "..{}{max}", if self.exclusive_max { "" } else { "=" }),
-            None => f.write_str(".."),
-        }
-    }
-}
-
-impl fmt::Display for Check {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const SHOWN: usize = 6;
-        match self {
-            Self::Finite => f.write_str("finite"),
-            Self::Length(interval) => write!(f, "length {interval}"),
-            Self::Matches(pattern) => write!(f, "matches {pattern}"),
-            Self::NeverNull => f.write_str("never null"),
-            Self::OneOf(values) => {
-                f.write_str("one of ")?;
-                for (i, value) in values.iter().take(SHOWN).enumerate() {
-                    write!(f, "{}{}", if i == 0 { "" } else { ", " }, mlops_core::lit(value.clone()))?;
-                }
-                if values.len() > SHOWN {
-                    write!(f, ", … {} more", values.len() - SHOWN)?;
-                }
-                Ok(())
-            }
-            Self::Unique => f.write_str("unique"),
-            Self::Within(interval) => write!(f, "within {interval}"),
-        }
-    }
-}
-
-impl fmt::Display for ColumnCheck {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.check.fmt(f)
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Any => "any type",
-            Self::Boolean => "a boolean",
-            Self::Category => "a category (text, a whole number or a boolean)",
-            Self::Number => "a number",
-            Self::Text => "text",
-            Self::Timestamp => "a date or timestamp",
-        })
-    }
-}
-
-impl fmt::Display for Severity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Fail => "fail",
-            Self::Quarantine => "quarantine",
-            Self::Warn => "warn",
-        })
-    }
+fn of_counts(range: &impl RangeBounds<usize>) -> Interval {
+    let as_float = |bound: Bound<&usize>| bound.map(|n| *n as f64);
+    (as_float(range.start_bound()), as_float(range.end_bound())).into()
 }
 
 #[cfg(test)]

@@ -1,18 +1,18 @@
-use std::cell::OnceCell;
-use std::collections::HashSet;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, RecordBatch, StringArray};
+use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use mlops_core::columns::{describe_columns, find_column, is_text, numbers, texts};
-use mlops_core::{Error, Expr, Literal, Result, ResultExt};
-use regex::Regex;
+use mlops_core::columns::describe_columns;
+use mlops_core::{Error, Expr, Result};
 
-use super::cell::show;
-use super::{Check, Column, Expectations, Extra, Interval, Kind, REASONS, RowCheck, Severity};
+use super::cells::{CellTest, Cells, some_rows};
+use super::sequence::Sequence;
+use super::show::show;
+use super::whole::Whole;
+use super::{Expectations, Interval, REASONS, Severity, bind};
 
-/// Expectations bound to a schema: every check is known to be possible.
+/// Expectations bound to a schema.
 #[derive(Debug)]
 pub(super) struct Judge {
     pub(super) checks: Vec<Bound>,
@@ -22,94 +22,99 @@ pub(super) struct Judge {
     pub(super) quarantine: SchemaRef,
 }
 
-/// One check, ready to be made.
+/// One check, ready to be made, or the reason why it can't be.
 #[derive(Debug)]
 pub(super) struct Bound {
-    /// The column that it reads; `None` for a rule over the row.
-    pub(super) column: Option<(usize, String)>,
+    /// The column that it is of; `None` for what is expected of the whole table.
+    pub(super) column: Option<String>,
     /// What it is called in reports.
     pub(super) name: String,
     pub(super) severity: Severity,
-    test: Test,
+    pub(super) tolerance: Option<f64>,
+    /// The columns that it reads.
+    pub(super) reads: Vec<usize>,
+    pub(super) test: Test,
 }
 
 #[derive(Debug)]
-enum Test {
-    Finite,
-    Length(Interval),
-    Matches(Regex),
-    NeverNull,
-    NumberOneOf(Vec<f64>),
+pub(super) enum Test {
+    /// Looks at each value of its column alone.
+    Cell(CellTest),
+    /// The schema shows that it fails, and how.
+    Failed(String),
+    /// The schema shows that it passes, maybe with a remark.
+    Given(Option<String>),
+    /// It can't be made, and why.
+    Impossible(String),
+    /// Looks at each row alone.
     Row(Expr),
-    TextOneOf(HashSet<String>),
-    /// Judged in the order of the rows, by [`Validation`](super::Validation).
-    Unique,
-    Within(Interval),
+    /// Looks at how many rows there are.
+    RowCount(Interval),
+    /// Looks at the rows in their order.
+    Sequence(Sequence),
+    /// Looks at all values of its column together.
+    Whole(Whole),
 }
 
 /// Marks the rows that fail; `None` if none does.
 pub(super) type Failed = Option<BooleanBuffer>;
 
+/// What a check of rows finds in a batch, or why it can't be made.
+pub(super) type Verdict = Result<Failed, String>;
+
 impl Judge {
     pub(super) fn bind(expectations: &Expectations, schema: &Schema) -> Result<Self> {
-        let mut checks = Vec::new();
-        for (i, column) in expectations.columns.iter().enumerate() {
-            if expectations.columns[..i].iter().any(|before| before.name == column.name) {
-                return Err(Error::config(format!(
-                    "column '{}' is expected twice: put all its checks in one `Column`",
-                    column.name
-                )));
-            }
-            bind_column(column, schema, &mut checks)?;
-        }
-        for rule in &expectations.rows {
-            checks.push(bind_rule(rule, schema)?);
-        }
-        if expectations.extra_columns == Extra::Refuse {
-            refuse_extra(expectations, schema)?;
-        }
+        Self::bind_part(expectations, schema, schema)
+    }
+
+    /// Bound to `schema`, which is what is read of `whole`.
+    pub(super) fn bind_part(expectations: &Expectations, schema: &Schema, whole: &Schema) -> Result<Self> {
+        let checks = bind::all(expectations, schema, whole)?;
         Ok(Self { checks, schema: Arc::new(schema.clone()), quarantine: with_reasons(schema)? })
     }
 
-    /// The checks of uniqueness, each with its place among all checks and its column.
-    pub(super) fn unique(&self) -> impl Iterator<Item = (usize, usize)> {
-        self.checks.iter().enumerate().filter_map(|(check, bound)| match (&bound.test, &bound.column) {
-            (Test::Unique, Some((column, _))) => Some((check, *column)),
+    /// The first of what the schema shows to be wrong.
+    pub(super) fn refuse_impossible(&self) -> Result<()> {
+        let wrong = self.checks.iter().find_map(|bound| match &bound.test {
+            Test::Failed(reason) | Test::Impossible(reason) if bound.severity != Severity::Warn => {
+                Some((bound, reason))
+            }
             _ => None,
-        })
+        });
+        let Some((bound, reason)) = wrong else { return Ok(()) };
+        Err(Error::schema(reason.clone()).with_context("expected", bound.title()))
     }
 
-    /// What every check finds in `batch`, looking at each row alone.
-    pub(super) fn verdict(&self, batch: &RecordBatch) -> Result<Vec<Failed>> {
+    /// What every check finds in `batch`, looking at each row alone; nothing for the others.
+    pub(super) fn verdicts(&self, batch: &RecordBatch) -> Result<Vec<Verdict>> {
         self.same_columns(batch)?;
         let columns = self.schema.fields().iter().zip(batch.columns());
         let cells: Vec<Cells<'_>> = columns.map(|(field, column)| Cells::of(column, field.name())).collect();
-        self.checks
-            .iter()
-            .map(|bound| match (&bound.test, &bound.column) {
-                (Test::Row(condition), _) => {
-                    let verdict = condition.evaluate(batch).context("rule", &bound.name)?;
-                    Ok(verdict.as_boolean_opt().and_then(false_rows))
-                }
-                (test, Some((column, _))) => cells[*column].failed(test),
-                (_, None) => Err(Error::internal(format!("check '{}' has no column", bound.name))),
-            })
-            .collect()
+        let verdict = |bound: &Bound| match (&bound.test, bound.reads.first()) {
+            (Test::Cell(test), Some(column)) => cells[*column].failed(test).map_err(|e| e.to_string()),
+            (Test::Row(condition), _) => match condition.evaluate(batch) {
+                Ok(verdict) => Ok(verdict.as_boolean_opt().and_then(false_rows)),
+                Err(error) => Err(error.to_string()),
+            },
+            _ => Ok(None),
+        };
+        Ok(self.checks.iter().map(verdict).collect())
     }
 
     /// What the check at index `check` looked at in `row`.
     pub(super) fn show(&self, check: usize, batch: &RecordBatch, row: usize) -> Result<String> {
-        match &self.checks[check] {
-            Bound { column: Some((column, _)), .. } => show(batch.column(*column), row),
-            Bound { test: Test::Row(condition), .. } => {
-                let values = condition.columns().into_iter().map(|name| {
-                    let column = batch.column(find_column(&self.schema, name)?);
-                    Ok(format!("{name} = {}", show(column, row)?))
-                });
-                Ok(values.collect::<Result<Vec<_>>>()?.join(", "))
-            }
-            bound => Err(Error::internal(format!("check '{}' has no column", bound.name))),
+        let value = |column: &usize| show(batch.column(*column), row);
+        let bound = &self.checks[check];
+        if let (Some(_), [column]) = (&bound.column, bound.reads.as_slice()) {
+            return value(column);
         }
+        const SHOWN: usize = 6;
+        let named = |column: &usize| Ok(format!("{} = {}", self.schema.field(*column).name(), value(column)?));
+        let mut values = bound.reads.iter().take(SHOWN).map(named).collect::<Result<Vec<_>>>()?;
+        if bound.reads.len() > SHOWN {
+            values.push("…".to_owned());
+        }
+        Ok(values.join(", "))
     }
 
     fn same_columns(&self, batch: &RecordBatch) -> Result<()> {
@@ -128,55 +133,18 @@ impl Judge {
     }
 }
 
-/// A column of a batch, converted at most once for all checks of it.
-struct Cells<'a> {
-    column: &'a ArrayRef,
-    name: &'a str,
-    /// Whether no value is left to look at.
-    all_null: bool,
-    numbers: OnceCell<Float64Array>,
-    texts: OnceCell<StringArray>,
-}
-
-impl<'a> Cells<'a> {
-    fn of(column: &'a ArrayRef, name: &'a str) -> Self {
-        let all_null = column.logical_null_count() == column.len();
-        Self { column, name, all_null, numbers: OnceCell::new(), texts: OnceCell::new() }
-    }
-
-    fn failed(&self, test: &Test) -> Result<Failed> {
-        Ok(match test {
-            Test::NeverNull => {
-                let nulls = self.column.logical_nulls().filter(|nulls| nulls.null_count() > 0);
-                nulls.map(|nulls| !nulls.inner())
-            }
-            _ if self.all_null => None,
-            Test::Finite => failed_numbers(self.numbers()?, f64::is_finite),
-            Test::Length(interval) => {
-                failed_texts(self.texts()?, |text| interval.contains(text.chars().count() as f64))
-            }
-            Test::Matches(pattern) => failed_texts(self.texts()?, |text| pattern.is_match(text)),
-            Test::NumberOneOf(values) => failed_numbers(self.numbers()?, |value| values.contains(&value)),
-            Test::TextOneOf(values) => failed_texts(self.texts()?, |text| values.contains(text)),
-            Test::Within(interval) => failed_numbers(self.numbers()?, |value| interval.contains(value)),
-            Test::Row(_) | Test::Unique => None,
-        })
-    }
-
-    fn numbers(&self) -> Result<&Float64Array> {
-        if let Some(numbers) = self.numbers.get() {
-            return Ok(numbers);
+impl Bound {
+    /// The column and the check, or the name of the rule.
+    pub(super) fn title(&self) -> String {
+        match &self.column {
+            Some(column) => format!("{column}: {}", self.name),
+            None => self.name.clone(),
         }
-        let numbers = numbers(self.column, self.name)?;
-        Ok(self.numbers.get_or_init(|| numbers))
     }
 
-    fn texts(&self) -> Result<&StringArray> {
-        if let Some(texts) = self.texts.get() {
-            return Ok(texts);
-        }
-        let texts = texts(self.column, self.name)?;
-        Ok(self.texts.get_or_init(|| texts))
+    /// Whether a row that fails is set aside.
+    pub(super) fn sets_aside(&self) -> bool {
+        self.severity != Severity::Warn && self.tolerance.is_none()
     }
 }
 
@@ -192,162 +160,10 @@ fn with_reasons(schema: &Schema) -> Result<SchemaRef> {
     Ok(Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone())))
 }
 
-fn bind_column(column: &Column, schema: &Schema, checks: &mut Vec<Bound>) -> Result<()> {
-    let index = find_column(schema, &column.name).context("expected", column.kind)?;
-    let field = schema.field(index);
-    if !column.kind.takes(field.data_type()) {
-        return Err(Error::schema(format!(
-            "column '{}' is {}, but {} is expected: declare its type in the source, or expect another kind",
-            column.name,
-            field.data_type(),
-            column.kind
-        )));
-    }
-    for check in &column.checks {
-        checks.push(Bound {
-            column: Some((index, column.name.clone())),
-            name: check.to_string(),
-            severity: check.severity(),
-            test: bind_check(&check.check, field)?,
-        });
-    }
-    Ok(())
-}
-
-fn bind_check(check: &Check, field: &Field) -> Result<Test> {
-    let data_type = field.data_type();
-    let needs = |kind: Kind, fits: bool| {
-        if fits || *data_type == DataType::Null {
-            return Ok(());
-        }
-        Err(Error::schema(format!(
-            "'{check}' is for {kind}, but column '{}' is {data_type}: take the check off, or declare another type",
-            field.name()
-        )))
-    };
-    Ok(match check {
-        Check::Finite => {
-            needs(Kind::Number, data_type.is_numeric())?;
-            Test::Finite
-        }
-        Check::Length(interval) => {
-            needs(Kind::Text, is_text(data_type))?;
-            Test::Length(sensible(interval, check, field)?)
-        }
-        Check::Matches(pattern) => {
-            needs(Kind::Text, is_text(data_type))?;
-            let pattern = Regex::new(pattern).map_err(|e| {
-                Error::config(format!("'{pattern}' for column '{}' is no regular expression: {e}", field.name()))
-                    .with_source(e)
-            })?;
-            Test::Matches(pattern)
-        }
-        Check::NeverNull => Test::NeverNull,
-        Check::OneOf(values) => bind_values(values, field)?,
-        Check::Unique => Test::Unique,
-        Check::Within(interval) => {
-            needs(Kind::Number, data_type.is_numeric())?;
-            Test::Within(sensible(interval, check, field)?)
-        }
-    })
-}
-
-/// An interval that holds something.
-fn sensible(interval: &Interval, check: &Check, field: &Field) -> Result<Interval> {
-    let finite = |bound: Option<f64>| bound.is_none_or(f64::is_finite);
-    let empty = match (interval.min, interval.max) {
-        (Some(min), Some(max)) => min > max || (min == max && (interval.exclusive_min || interval.exclusive_max)),
-        _ => false,
-    };
-    if !finite(interval.min) || !finite(interval.max) || empty {
-        return Err(Error::config(format!(
-            "'{check}' for column '{}' holds no value: give finite bounds, the smaller one first",
-            field.name()
-        )));
-    }
-    Ok(*interval)
-}
-
-fn bind_values(values: &[Literal], field: &Field) -> Result<Test> {
-    let data_type = field.data_type();
-    if is_text(data_type) || *data_type == DataType::Null {
-        let texts = values.iter().map(|value| match value {
-            Literal::Text(text) => Ok(text.clone()),
-            other => Err(misfit(other, field)),
-        });
-        return Ok(Test::TextOneOf(texts.collect::<Result<_>>()?));
-    }
-    let number = |value: &Literal| match value {
-        Literal::Int(value) if data_type.is_numeric() => Ok(*value as f64),
-        Literal::Float(value) if data_type.is_numeric() => Ok(*value),
-        Literal::Bool(value) if *data_type == DataType::Boolean => Ok(f64::from(u8::from(*value))),
-        other => Err(misfit(other, field)),
-    };
-    Ok(Test::NumberOneOf(values.iter().map(number).collect::<Result<_>>()?))
-}
-
-fn misfit(value: &Literal, field: &Field) -> Error {
-    Error::schema(format!(
-        "column '{}' is {}: it can't be one of {}, which is of another type",
-        field.name(),
-        field.data_type(),
-        mlops_core::lit(value.clone())
-    ))
-}
-
-fn bind_rule(rule: &RowCheck, schema: &Schema) -> Result<Bound> {
-    let data_type = rule.condition.data_type(schema).context("rule", &rule.name)?;
-    if data_type != DataType::Boolean && data_type != DataType::Null {
-        return Err(Error::schema(format!(
-            "{} is {data_type}, but a rule is a condition (Boolean): compare it with something",
-            rule.condition
-        ))
-        .with_context("rule", &rule.name));
-    }
-    Ok(Bound {
-        column: None,
-        name: rule.name.clone(),
-        severity: rule.severity(),
-        test: Test::Row(rule.condition.clone()),
-    })
-}
-
-fn refuse_extra(expectations: &Expectations, schema: &Schema) -> Result<()> {
-    let known = expectations.reads();
-    let names = schema.fields().iter().map(|field| field.name().as_str());
-    let extra: Vec<&str> = names.filter(|name| !known.contains(name)).collect();
-    if extra.is_empty() {
-        return Ok(());
-    }
-    Err(Error::schema(format!(
-        "unexpected columns '{}': take them out of the data, expect them with `Column::any`, or allow extra columns",
-        extra.join("', '")
-    )))
-}
-
 fn false_rows(verdict: &BooleanArray) -> Failed {
     let passes = verdict.values();
-    let failed = match verdict.nulls() {
+    some_rows(match verdict.nulls() {
         Some(nulls) => &!passes & nulls.inner(),
         None => !passes,
-    };
-    some_rows(failed)
-}
-
-fn failed_numbers(values: &Float64Array, passes: impl Fn(f64) -> bool) -> Failed {
-    let raw = values.values();
-    let failed = BooleanBuffer::collect_bool(raw.len(), |row| !passes(raw[row]));
-    some_rows(match values.nulls() {
-        Some(nulls) => &failed & nulls.inner(),
-        None => failed,
     })
-}
-
-fn failed_texts(values: &StringArray, passes: impl Fn(&str) -> bool) -> Failed {
-    let failed = BooleanBuffer::collect_bool(values.len(), |row| values.is_valid(row) && !passes(values.value(row)));
-    some_rows(failed)
-}
-
-fn some_rows(failed: BooleanBuffer) -> Failed {
-    (failed.count_set_bits() > 0).then_some(failed)
 }

@@ -1,18 +1,13 @@
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, RecordBatch, StringArray, StringBuilder};
-use arrow::buffer::BooleanBuffer;
-use arrow::compute::filter_record_batch;
+use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
-use arrow::row::{RowConverter, SortField};
 use mlops_core::{Accumulator, Result, Role, Roles, Table};
-use xxhash_rust::xxh3::xxh3_128;
 
-use super::judge::{Bound, Failed, Judge};
-use super::{CheckReport, Example, Expectations, Severity, ValidationReport};
+use super::judge::{Judge, Test, Verdict};
+use super::tally::{Taken, Tally};
+use super::whole::Fold;
+use super::{Expectations, ValidationReport};
 
 /// The column of [`Validated::quarantined`] that lists the checks that a row failed.
 pub const REASONS: &str = "mlops_reasons";
@@ -31,7 +26,8 @@ pub struct Validated {
 }
 
 impl Validated {
-    /// The same, unless a check of [`Severity::Fail`] failed.
+    /// The same, unless the data are refused: a check of [`Severity::Fail`](super::Severity::Fail)
+    /// failed, or one that is more than a warning could not be made.
     ///
     /// # Errors
     /// As [`ValidationReport::into_result`].
@@ -54,47 +50,52 @@ impl Validated {
 /// The fold behind [`Expectations::check`]: rows in batches, the split and the report at the end.
 ///
 /// What is merged into it counts as the rows after its own: places of rows, and which of equal
-/// values is the first, follow that order; counts do not depend on it. It holds the batches it was
-/// given until it is finished, and one hash for each different value of a unique column.
+/// values is the first, follow that order; what is found of whole columns does not depend on it. It
+/// holds the batches it was given until it is finished. For rows that come in order and need not be
+/// held, there is [`Screening`].
 #[derive(Debug)]
 pub struct Validation {
     judge: Arc<Judge>,
-    rows: usize,
     judged: Vec<Judged>,
-    seen: Vec<Seen>,
+    folds: Folds,
 }
 
-/// A batch, the place of its first row, and the rows that failed, by check.
+/// A batch, and what each check of single rows found in it.
 #[derive(Debug)]
-pub(super) struct Judged {
+struct Judged {
     batch: RecordBatch,
-    start: usize,
-    failed: Vec<Failed>,
+    verdicts: Vec<Verdict>,
 }
 
-/// The different values of a unique column, and where each was seen first.
+/// What is known of whole columns so far, by check.
 #[derive(Debug)]
-struct Seen {
-    check: usize,
-    column: usize,
-    first: HashMap<u128, usize, BuildHasherDefault<Hashed>>,
-}
+pub(super) struct Folds(Vec<Option<Fold>>);
 
-/// Takes the low half of a hash for the hash.
-#[derive(Debug, Default)]
-struct Hashed(u64);
-
-impl Hasher for Hashed {
-    fn finish(&self) -> u64 {
-        self.0
+impl Folds {
+    pub(super) fn of(judge: &Judge) -> Self {
+        let fold = |test: &Test| if let Test::Whole(whole) = test { Some(Fold::of(whole)) } else { None };
+        Self(judge.checks.iter().map(|bound| fold(&bound.test)).collect())
     }
 
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 = xxhash_rust::xxh3::xxh3_64(bytes);
+    pub(super) fn update(&mut self, judge: &Judge, batch: &RecordBatch) -> Result<()> {
+        for (fold, bound) in self.0.iter_mut().zip(&judge.checks) {
+            if let (Some(fold), Test::Whole(whole), Some(column)) = (fold, &bound.test, bound.reads.first()) {
+                fold.update(whole, batch, *column)?;
+            }
+        }
+        Ok(())
     }
 
-    fn write_u128(&mut self, hash: u128) {
-        self.0 = hash as u64;
+    fn merge(&mut self, other: &Self) {
+        for (mine, theirs) in self.0.iter_mut().zip(&other.0) {
+            if let (Some(mine), Some(theirs)) = (mine, theirs) {
+                mine.merge(theirs);
+            }
+        }
+    }
+
+    pub(super) fn at(&self, check: usize) -> Option<&Fold> {
+        self.0[check].as_ref()
     }
 }
 
@@ -108,13 +109,7 @@ impl Validation {
     }
 
     pub(super) fn of(judge: Arc<Judge>) -> Self {
-        let seen = judge.unique().map(|(check, column)| Seen { check, column, first: HashMap::default() }).collect();
-        Self { judge, rows: 0, judged: Vec::new(), seen }
-    }
-
-    /// Takes out the batches judged so far: what streams calls after each update.
-    pub(super) fn drain(&mut self) -> Vec<Judged> {
-        std::mem::take(&mut self.judged)
+        Self { folds: Folds::of(&judge), judge, judged: Vec::new() }
     }
 }
 
@@ -122,187 +117,152 @@ impl Accumulator for Validation {
     type Output = Validated;
 
     fn update(&mut self, batch: &RecordBatch) -> Result<()> {
-        let mut failed = self.judge.verdict(batch)?;
-        for seen in &mut self.seen {
-            failed[seen.check] = seen.again(batch.column(seen.column), self.rows)?;
-        }
-        self.judged.push(Judged { batch: batch.clone(), start: self.rows, failed });
-        self.rows += batch.num_rows();
+        let verdicts = self.judge.verdicts(batch)?;
+        self.folds.update(&self.judge, batch)?;
+        self.judged.push(Judged { batch: batch.clone(), verdicts });
         Ok(())
     }
 
-    fn merge(&mut self, mut other: Self) -> Result<()> {
-        for (mine, theirs) in self.seen.iter_mut().zip(other.seen) {
-            let mut again = Vec::new();
-            for (hash, row) in theirs.first {
-                match mine.first.entry(hash) {
-                    Entry::Occupied(_) => again.push(row),
-                    Entry::Vacant(vacant) => {
-                        vacant.insert(self.rows + row);
-                    }
+    fn merge(&mut self, other: Self) -> Result<()> {
+        self.judged.extend(other.judged);
+        self.folds.merge(&other.folds);
+        Ok(())
+    }
+
+    fn finish(self) -> Result<Validated> {
+        let mut tally = Tally::new(Arc::clone(&self.judge));
+        let problems = problems(&self.judged, self.judge.checks.len());
+        let (mut passed, mut quarantined) = (Vec::new(), Vec::new());
+        for Judged { batch, mut verdicts } in self.judged {
+            for (verdict, problem) in verdicts.iter_mut().zip(&problems) {
+                if let Some(problem) = problem {
+                    *verdict = Err(problem.clone());
                 }
             }
-            again.sort_unstable();
-            other.judged.iter_mut().for_each(|judged| judged.fail(mine.check, &again));
-        }
-        for mut judged in other.judged {
-            judged.start += self.rows;
-            self.judged.push(judged);
-        }
-        self.rows += other.rows;
-        Ok(())
-    }
-
-    fn finish(mut self) -> Result<Validated> {
-        let mut tally = Tally::new(Arc::clone(&self.judge));
-        let (mut passed, mut quarantined) = (Vec::new(), Vec::new());
-        for judged in self.drain() {
-            let split = tally.split(&judged)?;
-            passed.extend(split.passed);
-            quarantined.extend(split.quarantined);
+            let taken = tally.take(&batch, verdicts)?;
+            passed.extend(tally.passed(&batch, &taken)?);
+            quarantined.extend(tally.quarantined(&batch, &taken)?);
         }
         Ok(Validated {
             passed: Table::new(Arc::clone(&self.judge.schema), passed)?,
             quarantined: Table::new(Arc::clone(&self.judge.quarantine), quarantined)?,
-            report: tally.report(),
+            report: tally.report(&self.folds),
         })
     }
 }
 
-impl Seen {
-    /// The rows of `column` whose value was seen before; nulls are never.
-    fn again(&mut self, column: &ArrayRef, start: usize) -> Result<Failed> {
-        let converter = RowConverter::new(vec![SortField::new(column.data_type().clone())])?;
-        let rows = converter.convert_columns(&[Arc::clone(column)])?;
-        let nulls = column.logical_nulls();
-        let mut any = false;
-        let failed = BooleanBuffer::collect_bool(column.len(), |row| {
-            if nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
-                return false;
-            }
-            match self.first.entry(xxh3_128(rows.row(row).as_ref())) {
-                Entry::Occupied(_) => {
-                    any = true;
-                    true
-                }
-                Entry::Vacant(vacant) => {
-                    vacant.insert(start + row);
-                    false
-                }
-            }
-        });
-        Ok(any.then_some(failed))
-    }
+/// By check, why it could not be made on some rows: it then sets none aside, whichever batch they were
+/// in.
+fn problems(judged: &[Judged], checks: usize) -> Vec<Option<String>> {
+    let problem = |check: usize| judged.iter().find_map(|judged| judged.verdicts[check].as_ref().err().cloned());
+    (0..checks).map(problem).collect()
 }
 
-impl Judged {
-    /// Marks those of `rows` (places, ascending) that are in this batch as failing.
-    fn fail(&mut self, check: usize, rows: &[usize]) {
-        let end = self.start + self.batch.num_rows();
-        let mine = &rows[rows.partition_point(|row| *row < self.start)..rows.partition_point(|row| *row < end)];
-        if mine.is_empty() {
-            return;
-        }
-        let mut marks = vec![false; self.batch.num_rows()];
-        mine.iter().for_each(|row| marks[row - self.start] = true);
-        let marks = BooleanBuffer::from(marks);
-        self.failed[check] = Some(union(self.failed[check].take(), &marks));
-    }
-}
-
-/// Counts and examples over batches in order, and the rows on either side.
+/// Checks batches in order as they come, and lets go of them: for data larger than memory. All checks
+/// share the one pass.
+///
+/// What it finds is what [`Expectations::check`] does, but for a rule that can't be computed for some
+/// row, as where a sum overflows: rows that failed it before that one were set aside already.
+///
+/// # Cost
+/// Memory does not grow with the rows, but for [`MAX_SEEN`](super::MAX_SEEN).
+///
+/// # Example
+/// ```
+/// use mlops_data::expect::{Column, Expectations, Screening};
+/// # let batch = arrow::array::record_batch!(("minutes", Float64, [12.0, -3.0]))?;
+/// # let batches = [batch.clone(), batch.clone()];
+/// # let schema = batch.schema();
+///
+/// let expectations = Expectations::new([Column::number("minutes").within(0.0..)]);
+/// let mut screening = Screening::new(&expectations, &schema)?;
+/// for batch in &batches {
+///     let screened = screening.pass(batch)?;
+///     assert_eq!(screened.quarantined.map(|rows| rows.num_rows()), Some(1));
+/// }
+/// assert_eq!(screening.finish().quarantined, 2);
+/// # Ok::<(), mlops_core::Error>(())
+/// ```
 #[derive(Debug)]
-pub(super) struct Tally {
+pub struct Screening {
     judge: Arc<Judge>,
-    report: ValidationReport,
+    folds: Folds,
+    tally: Tally,
 }
 
-/// The rows of a batch that passed and that did not, where there are any.
-pub(super) struct Split {
-    pub(super) passed: Option<RecordBatch>,
-    pub(super) quarantined: Option<RecordBatch>,
+/// The rows of a batch that passed and those that did not, where there are any.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Screened {
+    /// The rows that passed, those with warnings too.
+    pub passed: Option<RecordBatch>,
+    /// The rows that were set aside, with their reasons in the column [`REASONS`].
+    pub quarantined: Option<RecordBatch>,
 }
 
-impl Tally {
-    pub(super) fn new(judge: Arc<Judge>) -> Self {
-        let check = |bound: &Bound| CheckReport {
-            column: bound.column.as_ref().map(|(_, name)| name.clone()),
-            check: bound.name.clone(),
-            severity: bound.severity,
-            failed: 0,
-            fraction: 0.0,
-            examples: Vec::new(),
-        };
-        let report = ValidationReport { checks: judge.checks.iter().map(check).collect(), ..Default::default() };
-        Self { judge, report }
+impl Screening {
+    /// Checks batches of `schema`.
+    ///
+    /// # Errors
+    /// As [`Expectations::check`].
+    pub fn new(expectations: &Expectations, schema: &Schema) -> Result<Self> {
+        Self::part(expectations, schema, schema)
     }
 
-    pub(super) fn split(&mut self, judged: &Judged) -> Result<Split> {
-        let Judged { batch, start, failed } = judged;
-        let mut out: Failed = None;
-        for (index, (check, failed)) in self.report.checks.iter_mut().zip(failed).enumerate() {
-            let Some(failed) = failed else { continue };
-            check.failed += failed.count_set_bits();
-            let wanted = CheckReport::MAX_EXAMPLES.saturating_sub(check.examples.len());
-            for row in failed.set_indices().take(wanted) {
-                let value = self.judge.show(index, batch, row)?;
-                check.examples.push(Example { row: start + row, value });
-            }
-            if check.severity != Severity::Warn {
-                out = Some(union(out, failed));
-            }
-        }
-        let count = out.as_ref().map_or(0, BooleanBuffer::count_set_bits);
-        self.report.rows += batch.num_rows();
-        self.report.passed += batch.num_rows() - count;
-        self.report.quarantined += count;
-        let Some(out) = out else {
-            return Ok(Split { passed: (batch.num_rows() > 0).then(|| batch.clone()), quarantined: None });
-        };
-        let passed = filter_record_batch(batch, &BooleanArray::new(!&out, None))?;
-        let quarantined = filter_record_batch(&self.with_reasons(judged)?, &BooleanArray::new(out, None))?;
-        Ok(Split { passed: (passed.num_rows() > 0).then_some(passed), quarantined: Some(quarantined) })
+    /// Checks batches of `schema`, which is what is read of `whole`.
+    pub(super) fn part(expectations: &Expectations, schema: &Schema, whole: &Schema) -> Result<Self> {
+        let judge = Arc::new(Judge::bind_part(expectations, schema, whole)?);
+        Ok(Self { folds: Folds::of(&judge), tally: Tally::new(Arc::clone(&judge)), judge })
     }
 
-    fn with_reasons(&self, judged: &Judged) -> Result<RecordBatch> {
-        let mut columns = judged.batch.columns().to_vec();
-        columns.push(Arc::new(self.reasons(judged)));
-        Ok(RecordBatch::try_new(Arc::clone(&self.judge.quarantine), columns)?)
+    /// The schema of the rows that are set aside.
+    pub fn quarantine_schema(&self) -> arrow::datatypes::SchemaRef {
+        Arc::clone(&self.judge.quarantine)
     }
 
-    /// For every row the checks that set it aside.
-    fn reasons(&self, judged: &Judged) -> StringArray {
-        let checks = self.report.checks.iter().zip(&judged.failed);
-        let decisive: Vec<(String, &BooleanBuffer)> = checks
-            .filter(|(check, _)| check.severity != Severity::Warn)
-            .filter_map(|(check, failed)| Some((check.name(), failed.as_ref()?)))
-            .collect();
-        let mut builder = StringBuilder::new();
-        for row in 0..judged.batch.num_rows() {
-            let failed = decisive.iter().filter(|(_, failed)| failed.value(row));
-            let names: Vec<&str> = failed.map(|(name, _)| name.as_str()).collect();
-            builder.append_value(names.join("; "));
-        }
-        builder.finish()
+    /// Checks the next rows.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Schema`](mlops_core::ErrorKind::Schema) for a batch of another schema.
+    pub fn pass(&mut self, batch: &RecordBatch) -> Result<Screened> {
+        let taken = self.take(batch)?;
+        let (passed, quarantined) = (self.tally.passed(batch, &taken)?, self.tally.quarantined(batch, &taken)?);
+        Ok(Screened { passed, quarantined })
     }
 
-    /// The error that ends a stream when a check of [`Severity::Fail`] has failed.
-    pub(super) fn refuse(&self) -> Result<()> {
-        let refuses = |check: &CheckReport| check.severity == Severity::Fail && !check.is_ok();
-        if self.report.checks.iter().any(refuses) { self.report().into_result().map(drop) } else { Ok(()) }
+    /// As [`pass`](Self::pass), but gives the rows that passed alone.
+    pub(super) fn passed(&mut self, batch: &RecordBatch) -> Result<Option<RecordBatch>> {
+        let taken = self.take(batch)?;
+        self.tally.passed(batch, &taken)
     }
 
-    pub(super) fn report(&self) -> ValidationReport {
-        let mut report = self.report.clone();
-        let rows = report.rows.max(1) as f64;
-        report.checks.iter_mut().for_each(|check| check.fraction = check.failed as f64 / rows);
-        report
+    /// Checks the next rows and only remembers what was found.
+    ///
+    /// # Errors
+    /// As [`pass`](Self::pass).
+    pub fn look(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.take(batch).map(drop)
     }
-}
 
-fn union(left: Failed, right: &BooleanBuffer) -> BooleanBuffer {
-    match left {
-        Some(left) => &left | right,
-        None => right.clone(),
+    fn take(&mut self, batch: &RecordBatch) -> Result<Taken> {
+        let verdicts = self.judge.verdicts(batch)?;
+        self.folds.update(&self.judge, batch)?;
+        self.tally.take(batch, verdicts)
+    }
+
+    /// What was found in the rows so far; checks of the whole take them for all.
+    pub fn report(&self) -> ValidationReport {
+        self.tally.report(&self.folds)
+    }
+
+    /// What was found.
+    pub fn finish(self) -> ValidationReport {
+        self.report()
+    }
+
+    /// The error that ends a stream when a row has failed a check of
+    /// [`Severity::Fail`](super::Severity::Fail).
+    pub(super) fn refuse_rows(&self) -> Result<()> {
+        if self.tally.has_refused() { self.report().into_result().map(drop) } else { Ok(()) }
     }
 }

@@ -153,6 +153,11 @@ impl ColumnProfile {
     }
 }
 
+/// The type of the values of a column, where they are packed in a dictionary.
+pub(crate) fn plain_type(column: &ColumnProfile) -> &DataType {
+    plain(&column.data_type)
+}
+
 /// The type of the values, where they are packed in a dictionary.
 pub(super) fn plain(data_type: &DataType) -> &DataType {
     match data_type {

@@ -120,7 +120,7 @@ fn domain(column: &ColumnProfile) -> Domain {
 }
 
 /// All texts, ascending, if they are few and none was cut.
-pub(super) fn categories(texts: &TextProfile) -> Option<Vec<String>> {
+pub(crate) fn categories(texts: &TextProfile) -> Option<Vec<String>> {
     let listed = texts.frequent.len();
     let complete = texts.top_is_exact() && texts.distinct.is_exact() && texts.distinct.estimate() == listed as f64;
     if listed == 0 || listed > Domain::MAX_CATEGORIES || !complete || texts.has_cut() {

@@ -55,6 +55,10 @@ pub use summary::{ColumnSummary, ProfileSummary, QuantileSummary, Stats};
 pub use temporal::TemporalProfile;
 pub use text::TextProfile;
 
+pub(crate) use column::plain_type as type_of_values;
+pub(crate) use infer::categories;
+pub(crate) use temporal::show as show_moment;
+
 /// What is in a table, column by column.
 ///
 /// # Cost

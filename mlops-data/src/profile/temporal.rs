@@ -83,7 +83,7 @@ impl TemporalProfile {
 }
 
 /// A moment as text; timestamps with a time zone in UTC, since zone names can't be looked up here.
-pub(super) fn show(tick: i64, data_type: &DataType) -> String {
+pub(crate) fn show(tick: i64, data_type: &DataType) -> String {
     let data_type = match super::column::plain(data_type) {
         DataType::Timestamp(unit, Some(_)) => &DataType::Timestamp(*unit, Some("+00:00".into())),
         other => other,
