@@ -1,7 +1,6 @@
 //! Whatever is wrong with what comes in, the error names the place and the remedy: a file, a table, a
 //! request over a real port, a package on the disk, a directory, a port.
 
-#[expect(dead_code, reason = "each test takes what it needs")]
 mod common;
 
 use std::fmt::Display;

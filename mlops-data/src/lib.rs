@@ -1,10 +1,11 @@
-//! Data for `mlops`: sources, profiles, schemas and expectations, transformers, joins and splits.
+//! Data for `mlops`: sources, sinks, profiles, schemas and expectations, transformers, joins and splits.
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod expect;
 pub mod join;
 pub mod profile;
+pub mod sink;
 pub mod source;
 pub mod split;
 pub mod transform;
@@ -12,16 +13,35 @@ pub mod transform;
 pub use expect::{Column, Expectations, Expecting, ExpectingExt, Severity, Suggest, Validated, ValidationReport};
 pub use join::{AsOf, Duplicates, Join, JoinKey};
 pub use profile::{Profile, ProfileOptions, ProfileSummary};
+#[cfg(feature = "ipc")]
+#[cfg_attr(docsrs, doc(cfg(feature = "ipc")))]
+pub use sink::ArrowIpcSink;
 #[cfg(feature = "csv")]
 #[cfg_attr(docsrs, doc(cfg(feature = "csv")))]
-pub use source::Csv;
-pub use source::MemorySource;
+pub use sink::CsvSink;
+#[cfg(feature = "json")]
+#[cfg_attr(docsrs, doc(cfg(feature = "json")))]
+pub use sink::JsonLinesSink;
+#[cfg(feature = "parquet")]
+#[cfg_attr(docsrs, doc(cfg(feature = "parquet")))]
+pub use sink::ParquetSink;
+pub use sink::{Sink, SinkExt, Written};
+#[cfg(feature = "ipc")]
+#[cfg_attr(docsrs, doc(cfg(feature = "ipc")))]
+pub use source::ArrowIpc;
+#[cfg(feature = "json")]
+#[cfg_attr(docsrs, doc(cfg(feature = "json")))]
+pub use source::JsonLines;
 #[cfg(feature = "parquet")]
 #[cfg_attr(docsrs, doc(cfg(feature = "parquet")))]
 pub use source::Parquet;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 #[cfg_attr(docsrs, doc(cfg(any(feature = "postgres", feature = "sqlite"))))]
 pub use source::sql::{SqlDatabase, SqlSink, SqlSource};
+#[cfg(feature = "csv")]
+#[cfg_attr(docsrs, doc(cfg(feature = "csv")))]
+pub use source::{Csv, Dialect, Encoding};
+pub use source::{MemorySource, Place};
 pub use split::{SplitExt, Stratify};
 
 /// The recipes and components that this crate can read back, for

@@ -1,78 +1,219 @@
-//! Finding and opening files, with errors that say what to do.
+//! What the sources of files have in common: finding them, partitions, and the order of reading.
 
-use std::fs::{self, File};
-use std::io;
-use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use mlops_core::{Error, ErrorKind, Result};
+use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
+use arrow::compute::take;
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use futures::StreamExt;
+use futures::stream::iter;
+use mlops_core::columns::describe_columns;
+use mlops_core::{BatchStream, Error, Expr, Result, ResultExt, Scan};
 
-/// The files that `pattern` stands for, in the order of their names: the file of that name, or else
-/// all that match it as a glob. Directories that match are left out.
-pub(super) fn find(pattern: &Path) -> Result<Vec<PathBuf>> {
-    if pattern.as_os_str().is_empty() {
-        return Err(Error::config("the path of a source is empty: name a file or a pattern such as 'data/*.csv'"));
+use super::background::{blocking, in_background};
+use super::find::find;
+use super::found::Found;
+use super::partitions::Partitions;
+use super::place::Place;
+use super::pushdown::{check_scan, needed_columns};
+
+/// The batches of one file.
+pub(super) type Batches = Box<dyn Iterator<Item = Result<RecordBatch>> + Send>;
+
+/// A format of files. Its methods block.
+pub(super) trait Format: Clone + Send + Sync + 'static {
+    /// How the names of its files end, in small letters: what is read of a directory.
+    const ENDINGS: &'static [&'static str];
+
+    /// What it learns of all files before it reads one.
+    type Plan: Send + Sync + 'static;
+
+    fn place(&self) -> &Place;
+
+    /// The columns of the files, of which there is at least one.
+    fn plan(&self, files: &[Found]) -> Result<(SchemaRef, Self::Plan)>;
+
+    /// The rows of a file: all columns that are wanted, in their order.
+    fn open(&self, file: &Found, wanted: &Wanted, plan: &Self::Plan) -> Result<Batches>;
+}
+
+/// What is to be read of each file.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    /// All columns of the files.
+    pub(super) file_schema: SchemaRef,
+    /// The places of the columns that are read, ascending.
+    pub(super) columns: Vec<usize>,
+    /// Those columns.
+    pub(super) schema: SchemaRef,
+    /// Rows for which this is not true may be left out; it may name columns that no file has.
+    pub(super) filter: Option<Expr>,
+    /// Rows after so many may be left out.
+    pub(super) limit: Option<usize>,
+    pub(super) batch_size: usize,
+}
+
+struct Resolved<P> {
+    files: Vec<Found>,
+    file_schema: SchemaRef,
+    partitions: Partitions,
+    /// Columns of the files, then those of their directories.
+    schema: SchemaRef,
+    plan: P,
+}
+
+fn resolve<F: Format>(format: &F) -> Result<Resolved<F::Plan>> {
+    let files = find(format.place(), F::ENDINGS)?;
+    let (file_schema, plan) = format.plan(&files)?;
+    let partitions = Partitions::of(&files)?;
+    let mut fields: Vec<_> = file_schema.fields().iter().cloned().collect();
+    for field in partitions.fields() {
+        if file_schema.index_of(field.name()).is_ok() {
+            return Err(Error::schema(format!(
+                "'{0}' is a column of the files and of the directories '{0}=…': take one of them away",
+                field.name()
+            ))
+            .with_context("file", &files[0].name));
+        }
+        fields.push(Arc::clone(field));
     }
-    match fs::metadata(pattern) {
-        Ok(found) if found.is_dir() => Err(directory(pattern)),
-        Ok(_) => Ok(vec![pattern.to_owned()]),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => find_glob(pattern),
-        Err(error) => Err(cannot_read(pattern, error)),
-    }
+    let schema = Arc::new(Schema::new_with_metadata(fields, file_schema.metadata().clone()));
+    Ok(Resolved { files, file_schema, partitions, schema, plan })
 }
 
-/// Opens a file for reading.
-pub(super) fn open(path: &Path) -> Result<File> {
-    let file = File::open(path).map_err(|error| cannot_read(path, error))?;
-    let metadata = file.metadata().map_err(|error| cannot_read(path, error))?;
-    if metadata.is_dir() { Err(directory(path)) } else { Ok(file) }
+/// What [`DataSource::schema`](mlops_core::DataSource::schema) says of files.
+pub(super) async fn schema<F: Format>(format: &F) -> Result<SchemaRef> {
+    let format = format.clone();
+    blocking(move || Ok(resolve(&format)?.schema)).await
 }
 
-/// What went wrong with reading `path`, and what to do about it.
-pub(super) fn cannot_read(path: &Path, error: io::Error) -> Error {
-    let remedy = match error.kind() {
-        io::ErrorKind::NotFound => "; it was there before: was it moved while it was read?",
-        io::ErrorKind::PermissionDenied => "; allow this user to read it and to enter its directories",
-        _ => "",
+/// What [`DataSource::scan`](mlops_core::DataSource::scan) does with files.
+pub(super) async fn scan<F: Format>(format: &F, scan: Scan) -> Result<BatchStream> {
+    let name = format.place().to_string();
+    let shared = format.clone();
+    let resolved = blocking(move || resolve(&shared)).await?;
+    check_scan(&scan, &resolved.schema).context("source", &name)?;
+    let columns = needed_columns(&scan, &resolved.schema)?;
+    let in_files = columns.partition_point(|column| *column < resolved.file_schema.fields().len());
+    let read_schema: SchemaRef = Arc::new(resolved.schema.project(&columns)?);
+    let wanted = Wanted {
+        schema: Arc::new(resolved.file_schema.project(&columns[..in_files])?),
+        file_schema: Arc::clone(&resolved.file_schema),
+        columns: columns[..in_files].to_vec(),
+        filter: scan.filter.clone(),
+        limit: scan.limit.filter(|_| scan.filter.is_none()),
+        batch_size: scan.batch_size.max(1),
     };
-    let kind = Error::from(io::Error::from(error.kind())).kind();
-    Error::new(kind, format!("can't read the file: {error}{remedy}"))
-        .with_context("file", path.display())
-        .with_source(error)
+    let kept = match &scan.filter {
+        Some(filter) => resolved.partitions.kept_by(filter)?,
+        None => vec![true; resolved.files.len()],
+    };
+    let places = columns[in_files..].iter().map(|column| column - resolved.file_schema.fields().len()).collect();
+    let files = resolved.files.into_iter().enumerate().filter(|(file, _)| kept[*file]).collect::<Vec<_>>();
+    let reading = Reading {
+        format: format.clone(),
+        plan: resolved.plan,
+        files: files.into_iter(),
+        partitions: resolved.partitions,
+        places,
+        schema: Arc::clone(&read_schema),
+        wanted,
+        current: None,
+    };
+    in_background(&name, &read_schema, &scan, iter(reading).boxed())
 }
 
-fn find_glob(pattern: &Path) -> Result<Vec<PathBuf>> {
-    let Some(text) = pattern.to_str().filter(|text| text.contains(['*', '?', '['])) else {
-        return Err(not_found(pattern, "no such file"));
-    };
-    let matches = glob::glob(text).map_err(|e| {
-        Error::config(format!("'{text}' is no pattern of file names: {e}; write [*] for a star itself")).with_source(e)
-    })?;
-    let mut files = Vec::new();
-    for path in matches {
-        let path = path.map_err(|error| {
-            let place = error.path().to_owned();
-            cannot_read(&place, error.into())
-        })?;
-        if !path.is_dir() {
-            files.push(path);
+/// The batches of all files, one file after the other.
+struct Reading<F: Format> {
+    format: F,
+    plan: F::Plan,
+    files: std::vec::IntoIter<(usize, Found)>,
+    partitions: Partitions,
+    /// Which columns of the partitions are read.
+    places: Vec<usize>,
+    schema: SchemaRef,
+    wanted: Wanted,
+    current: Option<(usize, Batches)>,
+}
+
+impl<F: Format> Reading<F> {
+    fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            if let Some((file, batches)) = &mut self.current {
+                if let Some(batch) = batches.next() {
+                    let file = *file;
+                    return self.with_partitions(&batch?, file).map(Some);
+                }
+                self.current = None;
+            }
+            let Some((index, file)) = self.files.next() else { return Ok(None) };
+            let batches = self.format.open(&file, &self.wanted, &self.plan)?;
+            self.current = Some((index, batches));
         }
     }
-    if files.is_empty() {
-        return Err(not_found(pattern, "no file matches"));
+
+    fn with_partitions(&self, batch: &RecordBatch, file: usize) -> Result<RecordBatch> {
+        let mut columns = batch.columns().to_vec();
+        for place in &self.places {
+            columns.push(repeated(self.partitions.column(*place), file, batch.num_rows())?);
+        }
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?)
     }
-    files.sort();
-    Ok(files)
 }
 
-fn not_found(pattern: &Path, what: &str) -> Error {
-    let place = match std::env::current_dir() {
-        Ok(directory) if pattern.is_relative() => format!(" (relative paths start at {})", directory.display()),
-        _ => String::new(),
-    };
-    Error::not_found(format!("{what}: '{}'{place}: check the path", pattern.display()))
+fn repeated(column: &ArrayRef, row: usize, times: usize) -> Result<ArrayRef> {
+    let row = u32::try_from(row).map_err(|_| Error::unsupported("more than 4,294,967,295 files: read fewer"))?;
+    Ok(take(column, &UInt32Array::from_value(row, times), None)?)
 }
 
-fn directory(path: &Path) -> Error {
-    let path = path.display();
-    Error::new(ErrorKind::Config, format!("'{path}' is a directory: name its files, such as '{path}/*.csv'"))
+impl<F: Format> Iterator for Reading<F> {
+    type Item = Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_batch().transpose()
+    }
+}
+
+/// The schema of files that must have the same columns and types; a column may hold nulls if it may
+/// in one of them.
+pub(super) fn common_schema(files: &[Found], schema_of: impl Fn(&Found) -> Result<SchemaRef>) -> Result<SchemaRef> {
+    let first = schema_of(&files[0])?;
+    let mut fields: Vec<Field> = first.fields().iter().map(|field| field.as_ref().clone()).collect();
+    for file in &files[1..] {
+        let schema = schema_of(file)?;
+        same_columns(&first, &schema, &files[0].name).context("file", &file.name)?;
+        for (field, other) in fields.iter_mut().zip(schema.fields()) {
+            field.set_nullable(field.is_nullable() || other.is_nullable());
+        }
+    }
+    Ok(Arc::new(Schema::new(fields)))
+}
+
+/// Refuses columns that differ from those of the file called `of`.
+pub(super) fn same_columns(expected: &Schema, given: &Schema, of: &str) -> Result<()> {
+    let mut pairs = expected.fields().iter().zip(given.fields());
+    if expected.fields().len() == given.fields().len()
+        && pairs.all(|(a, b)| a.name() == b.name() && a.data_type() == b.data_type())
+    {
+        return Ok(());
+    }
+    Err(Error::schema(format!(
+        "the columns are {}, but the file '{of}' has {}: read files of different columns as sources of their own",
+        describe_columns(given),
+        describe_columns(expected)
+    )))
+}
+
+/// Refuses two columns of one name, which no scan could tell apart.
+pub(super) fn refuse_twins<'a>(names: impl IntoIterator<Item = &'a str>) -> Result<()> {
+    let mut places = std::collections::HashMap::new();
+    for (place, name) in (1..).zip(names) {
+        if let Some(before) = places.insert(name, place) {
+            return Err(Error::schema(format!(
+                "columns {before} and {place} are both called '{name}': rename one of them"
+            )));
+        }
+    }
+    Ok(())
 }

@@ -16,7 +16,14 @@ pub(crate) fn check_scan(scan: &Scan, schema: &SchemaRef) -> Result<()> {
 }
 
 /// The places of the columns that a scan selects or filters by, ascending.
-#[cfg(any(feature = "csv", feature = "parquet", feature = "postgres", feature = "sqlite"))]
+#[cfg(any(
+    feature = "csv",
+    feature = "ipc",
+    feature = "json",
+    feature = "parquet",
+    feature = "postgres",
+    feature = "sqlite"
+))]
 pub(crate) fn needed_columns(scan: &Scan, schema: &arrow::datatypes::Schema) -> Result<Vec<usize>> {
     use mlops_core::columns::find_column;
 
@@ -40,5 +47,14 @@ pub(crate) fn mirrored(op: mlops_core::Op) -> mlops_core::Op {
         Op::Lt => Op::Gt,
         Op::LtEq => Op::GtEq,
         other => other,
+    }
+}
+
+/// The parts of a filter that must all be true.
+#[cfg(any(feature = "csv", feature = "ipc", feature = "json", feature = "parquet"))]
+pub(crate) fn conditions(filter: &mlops_core::Expr) -> Vec<&mlops_core::Expr> {
+    match filter {
+        mlops_core::Expr::All(parts) => parts.iter().flat_map(conditions).collect(),
+        other => vec![other],
     }
 }

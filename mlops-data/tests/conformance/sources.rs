@@ -7,7 +7,11 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use mlops_core::conformance::{Trial, data_source};
 use mlops_core::{DataSource, Table};
-use mlops_data::{Column, Csv, ExpectingExt, MemorySource, Parquet};
+use mlops_data::{
+    ArrowIpc, ArrowIpcSink, Column, Csv, CsvSink, ExpectingExt, JsonLines, JsonLinesSink, MemorySource, Parquet,
+    ParquetSink, Place, Sink, SinkExt,
+};
+use object_store::memory::InMemory;
 use parquet::arrow::ArrowWriter;
 use parquet::file::properties::WriterProperties;
 use tempfile::TempDir;
@@ -15,7 +19,7 @@ use tempfile::TempDir;
 use crate::rows::rows;
 
 pub(crate) fn trials() -> Vec<Trial> {
-    [memory(), csv(), parquet(), expecting()].into_iter().flatten().collect()
+    [memory(), csv(), parquet(), arrow_ipc(), json_lines(), stores(), expecting()].into_iter().flatten().collect()
 }
 
 fn write_csv(path: &Path, batch: &RecordBatch) {
@@ -76,6 +80,61 @@ fn parquet() -> Vec<Trial> {
         files("parquet", "a.parquet", &[("a.parquet", 220)], write_parquet, source),
         files("parquet_without_rows", "a.parquet", &[("a.parquet", 0)], write_parquet, source),
         files("parquet_glob", "*.parquet", &three, write_parquet, source),
+    ];
+    all.into_iter().flatten().collect()
+}
+
+fn write_with(sink: &impl Sink, batch: &RecordBatch) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(sink.write_table(&Table::from_batch(batch.clone()))).unwrap();
+}
+
+fn arrow_ipc() -> Vec<Trial> {
+    let source = |path| -> Arc<dyn DataSource> { Arc::new(ArrowIpc::at(path)) };
+    let write: fn(&Path, &RecordBatch) = |path, batch| write_with(&ArrowIpcSink::at(path), batch);
+    let three = [("a.arrow", 90), ("b.arrow", 0), ("c.arrow", 60)];
+    let all = [
+        files("ipc", "a.arrow", &[("a.arrow", 220)], write, source),
+        files("ipc_without_rows", "a.arrow", &[("a.arrow", 0)], write, source),
+        files("ipc_directory", "", &three, write, source),
+    ];
+    all.into_iter().flatten().collect()
+}
+
+fn json_lines() -> Vec<Trial> {
+    let source = |path| -> Arc<dyn DataSource> { Arc::new(JsonLines::at(path)) };
+    let declared = |path| -> Arc<dyn DataSource> { Arc::new(JsonLines::at(path).with_schema(rows(0, 0).schema())) };
+    let write: fn(&Path, &RecordBatch) = |path, batch| write_with(&JsonLinesSink::at(path), batch);
+    let three = [("a.jsonl", 90), ("b.jsonl", 0), ("c.jsonl", 60)];
+    let all = [
+        files("json", "a.jsonl", &[("a.jsonl", 220)], write, source),
+        files("json_glob", "*.jsonl", &three, write, source),
+        files("json_declared", "a.jsonl", &[("a.jsonl", 120)], write, declared),
+    ];
+    all.into_iter().flatten().collect()
+}
+
+/// A partitioned directory of an object store, in every format.
+fn stores() -> Vec<Trial> {
+    let store: Arc<dyn object_store::ObjectStore> = Arc::new(InMemory::new());
+    for (year, count) in [(2013, 90), (2014, 0), (2015, 60)] {
+        let place = |ending: &str| Place::in_store(Arc::clone(&store), format!("lake/year={year}/a.{ending}"));
+        let batch = rows(year, count);
+        write_with(&CsvSink::at(place("csv")), &batch);
+        write_with(&ParquetSink::at(place("parquet")).with_row_group_rows(25), &batch);
+        write_with(&ArrowIpcSink::at(place("arrow")), &batch);
+        write_with(&JsonLinesSink::at(place("jsonl")), &batch);
+    }
+    let place = Place::in_store(store, "lake");
+    let of = |make: fn(Place) -> Arc<dyn DataSource>| {
+        let place = place.clone();
+        move || make(place.clone())
+    };
+    let all = [
+        data_source("stored_csv", of(|place| Arc::new(Csv::at(place)))),
+        data_source("stored_parquet", of(|place| Arc::new(Parquet::at(place)))),
+        data_source("stored_ipc", of(|place| Arc::new(ArrowIpc::at(place)))),
+        data_source("stored_json", of(|place| Arc::new(JsonLines::at(place)))),
     ];
     all.into_iter().flatten().collect()
 }

@@ -6,6 +6,8 @@ use arrow::array::timezone::Tz;
 use arrow::compute::kernels::cast_utils::{Parser, string_to_datetime};
 use arrow::datatypes::{DataType, Date32Type, Float64Type, Int64Type, TimeUnit};
 
+use super::quick;
+
 /// What kinds of texts were seen in a column. Widens as more is seen, in any order: `Int64` to
 /// `Float64`, `Date32` to `Timestamp`, everything else to `Utf8`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -29,8 +31,18 @@ impl Seen {
     /// Takes in one text that is not null, without spaces around it.
     pub(super) fn see(&mut self, text: &str) {
         if self.0 & TEXT == 0 {
-            self.0 |= kind(text);
+            self.0 |= usual_kind(text).unwrap_or_else(|| kind(text));
         }
+    }
+
+    /// Whether nothing that is seen can change the type any more.
+    pub(super) fn is_settled(self) -> bool {
+        self.0 & TEXT != 0
+    }
+
+    /// Whether something was seen, and only text holds it.
+    pub(super) fn is_text(self) -> bool {
+        self != Self::default() && self.data_type() == DataType::Utf8
     }
 
     /// Takes in what was seen elsewhere.
@@ -54,6 +66,22 @@ impl Seen {
             kinds if kinds & !(DATE | LOCAL) == 0 && kinds != 0 => DataType::Timestamp(unit, None),
             _ => DataType::Utf8,
         }
+    }
+}
+
+/// The kind of a text of a usual form, told without Arrow.
+fn usual_kind(text: &str) -> Option<u16> {
+    let bytes = text.as_bytes();
+    match bytes {
+        [_, _, _, _, b'-', _, _, b'-', _, _] => quick::days(bytes).map(|_| DATE | year_kind(text)),
+        [_, _, _, _, b'-', _, _, b'-', ..] => {
+            quick::instant(bytes).map(|time| year_kind(text) | if time.utc { INSTANT } else { LOCAL })
+        }
+        [b'0'..=b'9' | b'-', ..] if quick::int(bytes).is_some() => Some(INTEGER),
+        [b'0'..=b'9' | b'-' | b'.', ..] if bytes.iter().any(|b| matches!(b, b'.' | b'e' | b'E')) => {
+            quick::float(bytes).map(|_| FLOAT)
+        }
+        _ => quick::boolean(bytes).map(|_| BOOLEAN),
     }
 }
 

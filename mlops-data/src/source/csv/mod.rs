@@ -1,35 +1,47 @@
 //! CSV files.
 
+mod dialect;
+mod encoding;
 mod infer;
 mod parse;
+mod quick;
 mod reader;
+mod records;
+mod scan;
+mod survey;
 mod tokens;
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
-use futures::StreamExt;
-use futures::stream::iter;
 use mlops_core::columns::{describe_columns, find_column};
 use mlops_core::{BatchStream, DataSource, Error, Result, ResultExt, Scan};
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use self::infer::Seen;
+pub use self::dialect::Dialect;
+pub use self::encoding::Encoding;
 use self::parse::{Nulls, Parser, check_type};
 use self::reader::RecordReader;
-use self::tokens::Records;
-use super::background::{blocking, in_background};
-use super::files::{cannot_read, find};
-use super::pushdown::{check_scan, needed_columns};
+use self::records::Records;
+use self::tokens::Limits;
+use super::background::blocking;
+use super::files::{self, Batches, Format, Wanted};
+use super::find::find;
+use super::found::{Found, Stamp};
+use super::place::Place;
 
-/// CSV files: one, or all that match a pattern, read one after the other in the order of their names.
+/// CSV files: one, or all that match a pattern or are in a directory ([`Place`]), read one after the
+/// other in the order of their names.
+///
+/// **Dialect**: delimiter (comma, tab, semicolon, bar), quote (double, single) and whether there is a
+/// header are told from the first 64 KiB of the first file that is not empty, unless they are set;
+/// [`dialect`](Self::dialect) says what was found. Lines may end with LF, CRLF or CR, also mixed; empty
+/// lines are skipped. Otherwise the format is that of RFC 4180, in UTF-8 unless
+/// [`with_encoding`](Self::with_encoding) says so. Files may be compressed with gzip or Zstandard, which
+/// their first bytes tell.
 ///
 /// **Types** are those that are declared ([`with_type`](Self::with_type),
 /// [`with_schema`](Self::with_schema)). Columns without a declared type get the narrowest of
@@ -38,16 +50,19 @@ use super::pushdown::{check_scan, needed_columns};
 /// become `Timestamp` in UTC, those without one `Timestamp` without a zone; a column of both, of
 /// whole numbers beyond `Int64`, or without any value is `Utf8`.
 ///
-/// **Format**: as RFC 4180, in UTF-8; lines may end with LF, CRLF or CR, empty lines are skipped. A
-/// text that stands for null ([`with_nulls`](Self::with_nulls), the empty one if nothing is said) and
-/// is quoted in a column of text is that text. Spaces around other values than text do not count.
+/// **Nulls**: a text that stands for null ([`with_nulls`](Self::with_nulls), the empty one if nothing is
+/// said) and is quoted in a column of text is that text. Spaces around other values than text do not
+/// count.
 ///
 /// A file whose lines have too few or too many fields, whose header differs from that of the first
-/// file or from the declared schema, which is not UTF-8, or has a value that is not of its column's
-/// type is an error that names the file, the line, the column and the remedy.
+/// file or from the declared schema, which is not in its encoding, or has a value that is not of its
+/// column's type is an error that names the file, the line, the column and the remedy. So are a record,
+/// a number of columns or decompressed data beyond their limits, which keep memory bounded when a file
+/// is hostile.
 ///
 /// A scan reads every byte and parses the columns that it needs. It holds a few batches of
-/// [`Scan::batch_size`] rows, each at most 64 MiB of text.
+/// [`Scan::batch_size`] rows, each at most 64 MiB of text and one record. Types are inferred on all
+/// cores if there are many files, or large ones that are local, not compressed and without quotes.
 ///
 /// # Example
 /// ```
@@ -70,18 +85,30 @@ use super::pushdown::{check_scan, needed_columns};
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Csv {
-    /// A file, or a pattern with `*`, `?`, `[…]` and `**`.
-    pub path: PathBuf,
-    /// What is between two fields: one ASCII character.
-    pub delimiter: char,
-    /// Whether each file begins with the names of its columns; else they are `column_1`, `column_2`, ….
-    pub header: bool,
+    /// The files.
+    pub path: Place,
+    /// What is between two fields: one ASCII character; found out if `None`.
+    pub delimiter: Option<char>,
+    /// What is around a field that holds delimiters or ends of lines: one ASCII character, NUL for
+    /// nothing; found out if `None`.
+    pub quote: Option<char>,
+    /// Whether each file begins with the names of its columns, else they are `column_1`, `column_2`,
+    /// …; found out if `None`.
+    pub header: Option<bool>,
+    /// How characters are written.
+    pub encoding: Encoding,
     /// The texts that stand for null.
     pub nulls: Vec<String>,
     /// All columns with their types, in the order of the files; inferred if `None`.
     pub schema: Option<Schema>,
     /// Types of single columns; they come before `schema` and before what would be inferred.
     pub types: BTreeMap<String, DataType>,
+    /// Bytes of the longest record that is read: 64 MiB, and at most 1 GiB.
+    pub max_record_bytes: usize,
+    /// The most columns that are read: 65,536.
+    pub max_columns: usize,
+    /// The most bytes that are read of a compressed file once it is decompressed: 64 GiB.
+    pub max_decompressed_bytes: u64,
     #[serde(skip)]
     inferred: Inferred,
 }
@@ -89,34 +116,75 @@ pub struct Csv {
 impl Default for Csv {
     fn default() -> Self {
         Self {
-            path: PathBuf::new(),
-            delimiter: ',',
-            header: true,
+            path: Place::default(),
+            delimiter: None,
+            quote: None,
+            header: None,
+            encoding: Encoding::default(),
             nulls: vec![String::new()],
             schema: None,
             types: BTreeMap::new(),
+            max_record_bytes: 64 << 20,
+            max_columns: 65_536,
+            max_decompressed_bytes: 64 << 30,
             inferred: Inferred::default(),
         }
     }
 }
 
 impl Csv {
-    /// The file at `path`, or all files that match it as a pattern, such as `data/*.csv`.
-    pub fn at(path: impl Into<PathBuf>) -> Self {
+    /// The file at `path`, all files in the directory `path`, or all files that match it as a pattern,
+    /// such as `data/*.csv`; of the local file system, or of an object store.
+    pub fn at(path: impl Into<Place>) -> Self {
         Self { path: path.into(), ..Self::default() }
     }
 
-    /// With another character than a comma between fields.
+    /// With this character between fields.
     #[must_use]
     pub fn with_delimiter(mut self, delimiter: char) -> Self {
-        self.delimiter = delimiter;
+        self.delimiter = Some(delimiter);
+        self
+    }
+
+    /// With this character around fields that hold delimiters or ends of lines; `'\0'` for none.
+    #[must_use]
+    pub fn with_quote(mut self, quote: char) -> Self {
+        self.quote = Some(quote);
         self
     }
 
     /// Whether each file begins with the names of its columns.
     #[must_use]
     pub fn with_header(mut self, header: bool) -> Self {
-        self.header = header;
+        self.header = Some(header);
+        self
+    }
+
+    /// With characters written in this way.
+    #[must_use]
+    pub fn with_encoding(mut self, encoding: Encoding) -> Self {
+        self.encoding = encoding;
+        self
+    }
+
+    /// With another limit for the bytes of one record.
+    #[must_use]
+    pub fn with_max_record_bytes(mut self, bytes: usize) -> Self {
+        self.max_record_bytes = bytes;
+        self
+    }
+
+    /// With another limit for the number of columns.
+    #[must_use]
+    pub fn with_max_columns(mut self, columns: usize) -> Self {
+        self.max_columns = columns;
+        self
+    }
+
+    /// With another limit for what a compressed file holds.
+    #[must_use]
+    pub fn with_max_decompressed_bytes(mut self, bytes: u64) -> Self {
+        self.max_decompressed_bytes = bytes;
         self
     }
 
@@ -141,25 +209,29 @@ impl Csv {
         self
     }
 
-    fn delimiter(&self) -> Result<u8> {
-        u8::try_from(self.delimiter).ok().filter(|d| d.is_ascii() && !matches!(d, b'"' | b'\n' | b'\r')).ok_or_else(
-            || {
-                Error::config(format!(
-                    "{:?} can't be between fields: choose one ASCII character, not a quote or an end of line",
-                    self.delimiter
-                ))
-            },
-        )
+    /// How the files are written: what is set, and what their beginning shows.
+    ///
+    /// # Errors
+    /// If there is no file, or it can't be read.
+    pub async fn dialect(&self) -> Result<Dialect> {
+        let csv = self.clone();
+        blocking(move || Dialect::of(&csv, &find(&csv.path, Self::ENDINGS)?)).await
     }
 
-    fn open(&self, path: &Path) -> Result<RecordReader> {
-        RecordReader::open(path, self.delimiter()?, self.header)
+    fn limits(&self) -> Result<Limits> {
+        const MOST: usize = 1 << 30;
+        if self.max_record_bytes > MOST {
+            return Err(Error::config(format!(
+                "records of {} bytes are allowed, which memory is not made for: at most {MOST}",
+                self.max_record_bytes
+            )));
+        }
+        Ok(Limits { record: self.max_record_bytes, columns: self.max_columns })
     }
 
-    /// The files and what they hold. Blocks.
-    fn resolve(&self) -> Result<(Vec<PathBuf>, SchemaRef)> {
-        let files = find(&self.path)?;
-        let names = self.names(&files)?;
+    fn resolve(&self, files: &[Found]) -> Result<(SchemaRef, Plan)> {
+        let dialect = Dialect::of(self, files)?;
+        let names = self.names(files, &dialect)?;
         let schema = match &self.schema {
             Some(schema) => schema.clone(),
             None => {
@@ -167,12 +239,13 @@ impl Csv {
                 Schema::new(fields.collect::<Vec<_>>())
             }
         };
-        for column in self.types.keys() {
+        let known: HashSet<&str> = names.iter().map(String::as_str).collect();
+        for column in self.types.keys().filter(|column| !known.contains(column.as_str())) {
             find_column(&schema, column).context("declared by", "with_type")?;
         }
         let untyped = |name: &String| self.schema.is_none() && !self.types.contains_key(name);
         let inferred = match names.iter().any(untyped) {
-            true => self.inferred.get_or_infer(self, &files)?,
+            true => self.inferred.get_or_infer(self, &dialect, files)?,
             false => vec![DataType::Utf8; names.len()],
         };
         let fields = schema.fields().iter().zip(inferred).map(|(field, inferred)| {
@@ -185,152 +258,119 @@ impl Csv {
         });
         let schema = Schema::new_with_metadata(fields.collect::<Vec<_>>(), schema.metadata().clone());
         schema.fields().iter().try_for_each(|field| check_type(field))?;
-        Ok((files, Arc::new(schema)))
+        Ok((Arc::new(schema), Plan { dialect, names }))
     }
 
     /// The names of the columns, which every file must have in the same order.
-    fn names(&self, files: &[PathBuf]) -> Result<Vec<String>> {
+    fn names(&self, files: &[Found], dialect: &Dialect) -> Result<Vec<String>> {
         let mut first: Option<Vec<String>> = None;
-        for path in files {
-            let reader = self.open(path)?;
+        for file in files {
+            let reader = RecordReader::open(file, self, dialect)?;
             let names = reader.names();
             if let Some(schema) = &self.schema {
                 let declared: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
-                let same = if self.header { declared == *names } else { declared.len() == names.len() };
+                let same = if dialect.header { declared == *names } else { declared.len() == names.len() };
                 if !same {
                     return Err(other_columns(names, &describe_columns(schema), "the declared schema")
-                        .with_context("file", path.display()));
+                        .with_context("file", &file.name));
                 }
                 first.get_or_insert_with(|| declared.into_iter().map(str::to_owned).collect());
             } else if let Some(expected) = first.as_ref().filter(|expected| *expected != names) {
-                let other = format!("the file '{}'", files[0].display());
-                return Err(other_columns(names, &format!("[{}]", expected.join(", ")), &other)
-                    .with_context("file", path.display()));
+                let other = format!("the file '{}'", files[0].name);
+                return Err(
+                    other_columns(names, &format!("[{}]", shown(expected)), &other).with_context("file", &file.name)
+                );
             }
             first.get_or_insert_with(|| names.to_vec());
         }
         first.ok_or_else(|| Error::internal("a pattern without files is an error when they are looked for"))
     }
+}
 
-    /// What is seen in the columns of all files, read side by side.
-    fn infer(&self, files: &[PathBuf]) -> Result<Vec<DataType>> {
-        let seen: Vec<Result<Vec<Seen>>> = files.par_iter().map(|path| self.infer_file(path)).collect();
-        let mut all: Vec<Seen> = Vec::new();
-        for seen in seen {
-            let seen = seen?;
-            all.resize(seen.len(), Seen::default());
-            all.iter_mut().zip(seen).for_each(|(all, seen)| all.merge(seen));
-        }
-        Ok(all.into_iter().map(Seen::data_type).collect())
-    }
+/// What is known of the files once they were looked at.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    dialect: Dialect,
+    names: Vec<String>,
+}
 
-    fn infer_file(&self, path: &Path) -> Result<Vec<Seen>> {
-        const ROWS: usize = 4096;
-        let mut reader = self.open(path)?;
-        let nulls = Nulls::new(&self.nulls);
-        let mut seen = vec![Seen::default(); reader.names().len()];
-        let open: Vec<usize> = (0..seen.len()).filter(|c| !self.types.contains_key(&reader.names()[*c])).collect();
-        let mut records = Records::default();
-        loop {
-            let texts = reader.read(&mut records, ROWS)?;
-            if texts.num_rows() == 0 {
-                return Ok(seen);
-            }
-            for column in &open {
-                for row in 0..texts.num_rows() {
-                    let (text, _) = texts.field(row, *column);
-                    let trimmed = text.trim_ascii();
-                    if !nulls.contains(trimmed) && (trimmed.len() == text.len() || !nulls.contains(text)) {
-                        seen[*column].see(trimmed);
-                    }
-                }
-            }
-        }
-    }
+/// A few names in one line.
+fn shown(names: &[String]) -> String {
+    const SHOWN: usize = 12;
+    let more = if names.len() > SHOWN { format!(", … {} more", names.len() - SHOWN) } else { String::new() };
+    names[..names.len().min(SHOWN)].join(", ") + &more
 }
 
 fn other_columns(names: &[String], expected: &str, of: &str) -> Error {
     Error::schema(format!(
         "the columns are [{}], but {of} has {expected}: read files of different columns as sources of their own, \
          or correct the header",
-        names.join(", ")
+        shown(names)
     ))
 }
 
 #[async_trait]
 impl DataSource for Csv {
     fn name(&self) -> String {
-        self.path.display().to_string()
+        self.path.to_string()
     }
 
     async fn schema(&self) -> Result<SchemaRef> {
-        let csv = self.clone();
-        Ok(blocking(move || csv.resolve()).await?.1)
+        files::schema(self).await
     }
 
     async fn scan(&self, scan: Scan) -> Result<BatchStream> {
-        let csv = self.clone();
-        let (files, schema) = blocking(move || csv.resolve()).await?;
-        check_scan(&scan, &schema).context("source", self.name())?;
-        let columns = needed_columns(&scan, &schema)?;
-        let parser = Parser { schema: Arc::new(schema.project(&columns)?), columns, nulls: Nulls::new(&self.nulls) };
-        let rows = match (&scan.filter, scan.limit) {
-            (None, Some(limit)) => scan.batch_size.min(limit),
-            _ => scan.batch_size,
-        };
-        let read_schema = Arc::clone(&parser.schema);
-        let batches = Batches {
-            csv: self.clone(),
-            files: files.into_iter(),
-            names: schema.fields().iter().map(|field| field.name().clone()).collect(),
-            parser,
-            rows: rows.max(1),
-            reader: None,
-            records: Records::default(),
-        };
-        in_background(&self.name(), &read_schema, &scan, iter(batches).boxed())
+        files::scan(self, scan).await
     }
 }
 
-/// The batches of all files.
-struct Batches {
-    csv: Csv,
-    files: std::vec::IntoIter<PathBuf>,
-    names: Vec<String>,
+impl Format for Csv {
+    const ENDINGS: &'static [&'static str] =
+        &[".csv", ".csv.gz", ".csv.zst", ".tsv", ".tsv.gz", ".tsv.zst", ".tab", ".psv"];
+
+    type Plan = Plan;
+
+    fn place(&self) -> &Place {
+        &self.path
+    }
+
+    fn plan(&self, files: &[Found]) -> Result<(SchemaRef, Plan)> {
+        self.resolve(files)
+    }
+
+    fn open(&self, file: &Found, wanted: &Wanted, plan: &Plan) -> Result<Batches> {
+        let reader = RecordReader::open(file, self, &plan.dialect)?;
+        if reader.names().len() != plan.names.len() || (plan.dialect.header && reader.names() != plan.names) {
+            return Err(Error::schema("the file got other columns while it was read: read it again")
+                .with_context("file", &file.name));
+        }
+        let parser = Parser {
+            schema: Arc::clone(&wanted.schema),
+            columns: wanted.columns.clone(),
+            nulls: Nulls::new(&self.nulls),
+        };
+        let rows = wanted.limit.map_or(wanted.batch_size, |limit| wanted.batch_size.min(limit.max(1)));
+        Ok(Box::new(Reading { reader, parser, rows, records: Records::default() }))
+    }
+}
+
+/// The batches of a file.
+struct Reading {
+    reader: RecordReader,
     parser: Parser,
     rows: usize,
-    reader: Option<RecordReader>,
     records: Records,
 }
 
-impl Batches {
-    fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
-        loop {
-            let reader = match &mut self.reader {
-                Some(reader) => reader,
-                None => match self.files.next() {
-                    Some(path) => self.reader.insert(self.csv.open(&path)?),
-                    None => return Ok(None),
-                },
-            };
-            if reader.names().len() != self.names.len() || (self.csv.header && reader.names() != self.names) {
-                return Err(Error::schema("the file got other columns while it was read: read it again")
-                    .with_context("file", reader.path().display()));
-            }
-            let texts = reader.read(&mut self.records, self.rows)?;
-            if texts.num_rows() > 0 {
-                return self.parser.batch(texts, reader).map(Some);
-            }
-            self.reader = None;
-        }
-    }
-}
-
-impl Iterator for Batches {
+impl Iterator for Reading {
     type Item = Result<RecordBatch>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.next_batch().transpose()
+        let texts = match self.reader.read(&mut self.records, self.rows) {
+            Ok(texts) => texts,
+            Err(error) => return Some(Err(error)),
+        };
+        (texts.num_rows() > 0).then(|| self.parser.batch(texts, &self.reader))
     }
 }
 
@@ -342,16 +382,9 @@ struct Inferred(Arc<Mutex<Option<Known>>>);
 #[derive(Debug)]
 struct Known {
     csv: Csv,
+    dialect: Dialect,
     stamps: Vec<Stamp>,
     types: Vec<DataType>,
-}
-
-/// What tells that a file is another one than before.
-#[derive(Debug, PartialEq)]
-struct Stamp {
-    path: PathBuf,
-    length: u64,
-    modified: Option<SystemTime>,
 }
 
 impl PartialEq for Inferred {
@@ -361,26 +394,19 @@ impl PartialEq for Inferred {
 }
 
 impl Inferred {
-    fn get_or_infer(&self, csv: &Csv, files: &[PathBuf]) -> Result<Vec<DataType>> {
-        let stamps = files.iter().map(|path| Stamp::of(path)).collect::<Result<Vec<_>>>()?;
-        let known = |known: &&Known| known.csv == *csv && known.stamps == stamps;
+    fn get_or_infer(&self, csv: &Csv, dialect: &Dialect, files: &[Found]) -> Result<Vec<DataType>> {
+        let stamps = files.iter().map(Found::stamp).collect::<Result<Vec<_>>>()?;
+        let known = |known: &&Known| known.csv == *csv && known.dialect == *dialect && known.stamps == stamps;
         if let Some(known) = self.lock().as_ref().filter(known) {
             return Ok(known.types.clone());
         }
-        let types = csv.infer(files)?;
+        let types = survey::infer(csv, dialect, files)?;
         let csv = Csv { inferred: Self::default(), ..csv.clone() };
-        *self.lock() = Some(Known { csv, stamps, types: types.clone() });
+        *self.lock() = Some(Known { csv, dialect: *dialect, stamps, types: types.clone() });
         Ok(types)
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Known>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Stamp {
-    fn of(path: &Path) -> Result<Self> {
-        let metadata = fs::metadata(path).map_err(|error| cannot_read(path, error))?;
-        Ok(Self { path: path.to_owned(), length: metadata.len(), modified: metadata.modified().ok() })
     }
 }

@@ -2,13 +2,19 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, StringArray, StringBuilder};
+use arrow::array::{
+    Array, ArrayRef, ArrowPrimitiveType, BooleanArray, NullBufferBuilder, PrimitiveArray, RecordBatch,
+    RecordBatchOptions, StringArray, StringBuilder,
+};
 use arrow::compute::{can_cast_types, cast};
-use arrow::datatypes::{DataType, Field, SchemaRef};
+use arrow::datatypes::{
+    DataType, Date32Type, Field, Float64Type, Int64Type, SchemaRef, TimeUnit, TimestampMicrosecondType,
+};
 use mlops_core::{Error, Result};
 
+use super::quick;
 use super::reader::RecordReader;
-use super::tokens::Texts;
+use super::records::Texts;
 
 /// Texts that other programs write for a value that is missing.
 const USUAL_NULLS: [&str; 8] = ["NA", "N/A", "NULL", "null", "None", "NaN", "nan", "-"];
@@ -27,15 +33,23 @@ pub(super) fn check_type(field: &Field) -> Result<()> {
 
 /// What text stands for null.
 #[derive(Clone, Debug)]
-pub(super) struct Nulls(Vec<String>);
+pub(super) struct Nulls {
+    empty: bool,
+    others: Vec<String>,
+}
 
 impl Nulls {
     pub(super) fn new(texts: &[String]) -> Self {
-        Self(texts.to_vec())
+        let others = texts.iter().filter(|text| !text.is_empty()).cloned().collect();
+        Self { empty: texts.iter().any(String::is_empty), others }
     }
 
     pub(super) fn contains(&self, text: &str) -> bool {
-        self.0.iter().any(|null| null == text)
+        self.contains_bytes(text.as_bytes())
+    }
+
+    pub(super) fn contains_bytes(&self, text: &[u8]) -> bool {
+        if text.is_empty() { self.empty } else { self.others.iter().any(|null| null.as_bytes() == text) }
     }
 }
 
@@ -60,6 +74,10 @@ impl Parser {
     }
 
     fn column(&self, texts: Texts<'_>, column: usize, field: &Field, reader: &RecordReader) -> Result<ArrayRef> {
+        let quick = self.quick(texts, column, field.data_type());
+        if let Some(array) = quick.filter(|array| field.is_nullable() || array.null_count() == 0) {
+            return Ok(array);
+        }
         let strings = self.strings(texts, column, field.data_type());
         if let Some(row) = first_null(&strings).filter(|_| !field.is_nullable()) {
             return Err(reader.error(
@@ -77,6 +95,27 @@ impl Parser {
         Ok(cast(&parsed, field.data_type())?)
     }
 
+    /// A column of a usual type whose values all have the usual form.
+    fn quick(&self, texts: Texts<'_>, column: usize, data_type: &DataType) -> Option<ArrayRef> {
+        let values = Values { nulls: &self.nulls, texts, column };
+        Some(match data_type {
+            DataType::Boolean => Arc::new(values.booleans()?),
+            DataType::Date32 => Arc::new(values.read::<Date32Type>(quick::days)?),
+            DataType::Float64 => Arc::new(values.read::<Float64Type>(quick::float)?),
+            DataType::Int64 => Arc::new(values.read::<Int64Type>(quick::int)?),
+            DataType::Timestamp(TimeUnit::Microsecond, zone) => {
+                let utc = match zone.as_deref() {
+                    None => false,
+                    Some("UTC") => true,
+                    Some(_) => return None,
+                };
+                let times = values.read::<TimestampMicrosecondType>(|text| micros(text, utc))?;
+                Arc::new(times.with_timezone_opt(zone.clone()))
+            }
+            _ => return None,
+        })
+    }
+
     /// The texts of a column. A quoted text stands for itself in a text column; elsewhere quotes
     /// and spaces around a value say nothing.
     fn strings(&self, texts: Texts<'_>, column: usize, data_type: &DataType) -> StringArray {
@@ -92,6 +131,54 @@ impl Parser {
             }
         }
         builder.finish()
+    }
+}
+
+/// The microseconds of a time that says to be in UTC, or does not; of a date, if that is enough.
+fn micros(text: &[u8], utc: bool) -> Option<i64> {
+    if text.len() == 10 && !utc {
+        return quick::days(text).map(|days| i64::from(days) * 86_400_000_000);
+    }
+    quick::instant(text).filter(|time| time.utc == utc).map(|time| time.micros)
+}
+
+/// The values of a column that is not text.
+struct Values<'a> {
+    nulls: &'a Nulls,
+    texts: Texts<'a>,
+    column: usize,
+}
+
+impl Values<'_> {
+    /// All values as `read` reads them, if it can read each that is not null.
+    fn read<T: ArrowPrimitiveType>(&self, read: impl Fn(&[u8]) -> Option<T::Native>) -> Option<PrimitiveArray<T>> {
+        let rows = self.texts.num_rows();
+        let mut values = Vec::with_capacity(rows);
+        let mut valid = NullBufferBuilder::new(rows);
+        for row in 0..rows {
+            let text = self.texts.bytes(row, self.column);
+            match read(text) {
+                Some(value) if self.nulls.others.is_empty() => {
+                    values.push(value);
+                    valid.append_non_null();
+                }
+                _ => {
+                    let text = text.trim_ascii();
+                    let is_null = self.nulls.contains_bytes(text);
+                    values.push(if is_null { T::Native::default() } else { read(text)? });
+                    valid.append(!is_null);
+                }
+            }
+        }
+        Some(PrimitiveArray::new(values.into(), valid.finish()))
+    }
+
+    fn booleans(&self) -> Option<BooleanArray> {
+        let value = |row| {
+            let text = self.texts.bytes(row, self.column).trim_ascii();
+            if self.nulls.contains_bytes(text) { Some(None) } else { quick::boolean(text).map(Some) }
+        };
+        (0..self.texts.num_rows()).map(value).collect()
     }
 }
 

@@ -1,40 +1,43 @@
 //! Parquet files.
 
+mod footer;
+mod pages;
 mod prune;
+mod thrift;
 
-use std::fs::File;
+use std::collections::VecDeque;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{Schema, SchemaRef};
-use arrow::error::ArrowError;
+use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
-use futures::StreamExt;
-use futures::stream::iter;
-use mlops_core::columns::describe_columns;
 use mlops_core::{BatchStream, DataSource, Error, Result, ResultExt, Scan};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::errors::ParquetError;
 use serde::{Deserialize, Serialize};
 
+use self::pages::Pages;
 use self::prune::row_groups;
-use super::background::{blocking, in_background};
-use super::files::{find, open};
-use super::pushdown::{check_scan, needed_columns};
+use super::files::{self, Batches, Format, Wanted, common_schema, same_columns};
+use super::found::Found;
+use super::place::Place;
 
-/// Parquet files: one, or all that match a pattern, read one after the other in the order of their
-/// names.
+/// Parquet files: one, or all that match a pattern or are in a directory ([`Place`]), read one after
+/// the other in the order of their names.
 ///
 /// A scan reads the columns that it needs of the row groups that its filter can't rule out by their
 /// statistics (comparisons of signed numbers, dates and times with a literal), and stops at its limit. All
-/// files must have the same columns and types; a column may hold nulls if it may in one of them.
+/// files must have the same columns and types; a column may hold nulls if it may in one of them. Of a
+/// local file, a page of each column is in memory at a time; of an object store, the columns that are
+/// needed of one row group, which are asked for side by side.
 ///
-/// A file that is torn or damaged is an error of kind
-/// [`Corrupt`](mlops_core::ErrorKind::Corrupt) that names it and how far it could be read. Parquet
-/// itself notices damage to its structure and to compressed pages; a flipped bit in an uncompressed
-/// value is a different value.
+/// A file that is torn or damaged, or whose footer points to what is not there, is an error of kind
+/// [`Corrupt`](mlops_core::ErrorKind::Corrupt) that names it and how far it could be read; lengths are
+/// compared with the file before memory is reserved by them. Parquet itself notices damage to its
+/// structure and to compressed pages; a flipped bit in an uncompressed value is a different value.
 ///
 /// # Example
 /// ```
@@ -56,126 +59,135 @@ use super::pushdown::{check_scan, needed_columns};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Parquet {
-    /// A file, or a pattern with `*`, `?`, `[…]` and `**`.
-    pub path: PathBuf,
+    /// The files.
+    pub path: Place,
+    /// Bytes of the largest page that is decompressed: 256 MiB. Writers make pages of about 1 MiB.
+    pub max_page_bytes: usize,
+}
+
+impl Default for Parquet {
+    fn default() -> Self {
+        Self { path: Place::default(), max_page_bytes: 256 << 20 }
+    }
 }
 
 impl Parquet {
-    /// The file at `path`, or all files that match it as a pattern, such as `data/*.parquet`.
-    pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
+    /// The file at `path`, all files in the directory `path`, or all files that match it as a pattern,
+    /// such as `data/*.parquet`; of the local file system, or of an object store.
+    pub fn at(path: impl Into<Place>) -> Self {
+        Self { path: path.into(), ..Self::default() }
     }
 
-    /// The files and what they hold. Reads the footers; blocks.
-    fn resolve(&self) -> Result<(Vec<PathBuf>, SchemaRef)> {
-        // There is at least one file, or `find` fails.
-        let files = find(&self.path)?;
-        let first = schema_of(&files[0])?;
-        let mut fields: Vec<_> = first.fields().iter().map(|field| field.as_ref().clone()).collect();
-        for path in &files[1..] {
-            let schema = schema_of(path)?;
-            same_columns(&first, &schema, &files[0]).context("file", path.display())?;
-            for (field, other) in fields.iter_mut().zip(schema.fields()) {
-                field.set_nullable(field.is_nullable() || other.is_nullable());
-            }
-        }
-        Ok((files, Arc::new(Schema::new(fields))))
+    /// With another limit for what a page holds.
+    #[must_use]
+    pub fn with_max_page_bytes(mut self, bytes: usize) -> Self {
+        self.max_page_bytes = bytes;
+        self
     }
 }
 
 #[async_trait]
 impl DataSource for Parquet {
     fn name(&self) -> String {
-        self.path.display().to_string()
+        self.path.to_string()
     }
 
     async fn schema(&self) -> Result<SchemaRef> {
-        let parquet = self.clone();
-        Ok(blocking(move || parquet.resolve()).await?.1)
+        files::schema(self).await
     }
 
     async fn scan(&self, scan: Scan) -> Result<BatchStream> {
-        let parquet = self.clone();
-        let (files, schema) = blocking(move || parquet.resolve()).await?;
-        check_scan(&scan, &schema).context("source", self.name())?;
-        let columns = needed_columns(&scan, &schema)?;
-        let read_schema: SchemaRef = Arc::new(schema.project(&columns)?);
-        let batches = Batches {
-            files: files.into_iter(),
-            schema,
-            read_schema: Arc::clone(&read_schema),
-            columns,
-            scan: scan.clone(),
-            current: None,
-        };
-        in_background(&self.name(), &read_schema, &scan, iter(batches).boxed())
+        files::scan(self, scan).await
     }
 }
 
-/// The batches of all files.
-struct Batches {
-    files: std::vec::IntoIter<PathBuf>,
-    schema: SchemaRef,
-    read_schema: SchemaRef,
-    columns: Vec<usize>,
-    scan: Scan,
-    current: Option<Current>,
+impl Format for Parquet {
+    const ENDINGS: &'static [&'static str] = &[".parquet", ".parq", ".pq"];
+
+    type Plan = ();
+
+    fn place(&self) -> &Place {
+        &self.path
+    }
+
+    fn plan(&self, files: &[Found]) -> Result<(SchemaRef, ())> {
+        let schema = common_schema(files, |file| Ok(Arc::clone(footer::read(file)?.schema())))?;
+        files::refuse_twins(schema.fields().iter().map(|field| field.name().as_str()))
+            .context("file", &files[0].name)?;
+        Ok((schema, ()))
+    }
+
+    fn open(&self, file: &Found, wanted: &Wanted, (): &()) -> Result<Batches> {
+        let metadata = footer::read(file)?;
+        same_columns(&wanted.file_schema, metadata.schema(), "of before, as it was when the scan began")
+            .context("file", &file.name)?;
+        let groups = guarded(&file.name, || Ok::<_, ParquetError>(row_groups(wanted.filter.as_ref(), &metadata)))?;
+        Ok(Box::new(Reading {
+            file: file.clone(),
+            wanted: wanted.clone(),
+            max_page: self.max_page_bytes,
+            metadata,
+            groups: groups.into(),
+            reader: None,
+            rows: 0,
+        }))
+    }
 }
 
-/// A file that is being read.
-struct Current {
-    path: PathBuf,
-    reader: ParquetRecordBatchReader,
+/// The batches of a file, one row group after the other.
+struct Reading {
+    file: Found,
+    wanted: Wanted,
+    max_page: usize,
+    metadata: ArrowReaderMetadata,
+    groups: VecDeque<usize>,
+    reader: Option<ParquetRecordBatchReader>,
     rows: usize,
 }
 
-impl Batches {
+impl Reading {
     fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
         loop {
-            if self.current.is_none() {
-                let Some(path) = self.files.next() else { return Ok(None) };
-                self.current = Some(self.start(path)?);
+            if let Some(reader) = &mut self.reader {
+                let batch = guarded(&self.file.name, || reader.next().transpose()).context("after row", self.rows)?;
+                if let Some(batch) = batch {
+                    self.rows += batch.num_rows();
+                    return Ok(Some(batch.with_schema(Arc::clone(&self.wanted.schema))?));
+                }
+                self.reader = None;
             }
-            let Some(current) = &mut self.current else { continue };
-            if let Some(batch) = current.next_batch()? {
-                return Ok(Some(batch.with_schema(Arc::clone(&self.read_schema))?));
+            if self.wanted.limit.is_some_and(|limit| self.rows >= limit) {
+                return Ok(None);
             }
-            self.current = None;
+            let Some(group) = self.groups.pop_front() else { return Ok(None) };
+            self.reader = Some(self.start(group)?);
         }
     }
 
-    fn start(&self, path: PathBuf) -> Result<Current> {
-        let builder = builder(&path)?;
-        same_columns(&self.schema, builder.schema(), Path::new("of before, as it was when the scan began"))
-            .context("file", path.display())?;
-        let reader = guarded(&path, || {
-            let mask = ProjectionMask::roots(builder.parquet_schema(), self.columns.iter().copied());
-            let groups = row_groups(self.scan.filter.as_ref(), &builder);
-            let mut builder =
-                builder.with_projection(mask).with_row_groups(groups).with_batch_size(self.scan.batch_size.max(1));
-            if let (Some(limit), None) = (self.scan.limit, &self.scan.filter) {
-                builder = builder.with_limit(limit);
-            }
-            builder.build()
-        })?;
-        Ok(Current { path, reader, rows: 0 })
+    fn start(&self, group: usize) -> Result<ParquetRecordBatchReader> {
+        let mask = ProjectionMask::roots(self.metadata.parquet_schema(), self.wanted.columns.iter().copied());
+        let columns = self.metadata.metadata().row_group(group).columns().iter().enumerate();
+        let ranges: Vec<Range<u64>> = columns
+            .filter(|(leaf, _)| mask.leaf_included(*leaf))
+            .map(|(_, column)| column.byte_range())
+            .map(|(start, length)| start..start + length)
+            .collect();
+        let pages = Pages::of(&self.file, &ranges, self.max_page)?;
+        guarded(&self.file.name, || {
+            ParquetRecordBatchReaderBuilder::new_with_metadata(pages, self.metadata.clone())
+                .with_projection(mask)
+                .with_row_groups(vec![group])
+                .with_batch_size(self.wanted.batch_size)
+                .build()
+        })
     }
 }
 
-impl Current {
-    fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
-        let Self { path, reader, rows } = self;
-        let batch = guarded(path, || reader.next().transpose()).context("after row", *rows)?;
-        *rows += batch.as_ref().map_or(0, RecordBatch::num_rows);
-        Ok(batch)
-    }
-}
-
-impl Iterator for Batches {
+impl Iterator for Reading {
     type Item = Result<RecordBatch>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -183,62 +195,22 @@ impl Iterator for Batches {
     }
 }
 
-fn builder(path: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>> {
-    let file = open(path)?;
-    guarded(path, || ParquetRecordBatchReaderBuilder::try_new(file))
-}
-
-fn schema_of(path: &Path) -> Result<SchemaRef> {
-    Ok(Arc::clone(builder(path)?.schema()))
-}
-
 /// Reads a part of a file. Whatever goes wrong, an error of the decoder or a panic in it, is damage
 /// to the file.
-fn guarded<T, E: Into<Damage>>(path: &Path, read: impl FnOnce() -> Result<T, E>) -> Result<T> {
-    let problem = match catch_unwind(AssertUnwindSafe(read)) {
+fn guarded<T, E>(file: &str, read: impl FnOnce() -> Result<T, E>) -> Result<T>
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    let (message, source) = match catch_unwind(AssertUnwindSafe(read)) {
         Ok(Ok(read)) => return Ok(read),
-        Ok(Err(error)) => error.into(),
-        Err(_) => Damage { message: "its values contradict its structure".to_owned(), source: None },
+        Ok(Err(error)) => (error.to_string(), Some(error)),
+        Err(_) => ("its values contradict its structure".to_owned(), None),
     };
-    let error = Error::corrupt(format!(
-        "not a whole Parquet file: {}; write it again, or restore it from a copy",
-        problem.message
-    ));
-    let error = match problem.source {
+    let error =
+        Error::corrupt(format!("not a whole Parquet file: {message}; write it again, or restore it from a copy"));
+    let error = match source {
         Some(source) => error.with_source(source),
         None => error,
     };
-    Err(error.with_context("file", path.display()))
-}
-
-struct Damage {
-    message: String,
-    source: Option<Box<dyn std::error::Error + Send + Sync>>,
-}
-
-impl From<parquet::errors::ParquetError> for Damage {
-    fn from(error: parquet::errors::ParquetError) -> Self {
-        Self { message: error.to_string(), source: Some(Box::new(error)) }
-    }
-}
-
-impl From<ArrowError> for Damage {
-    fn from(error: ArrowError) -> Self {
-        Self { message: error.to_string(), source: Some(Box::new(error)) }
-    }
-}
-
-fn same_columns(expected: &Schema, given: &Schema, of: &Path) -> Result<()> {
-    let mut pairs = expected.fields().iter().zip(given.fields());
-    if expected.fields().len() == given.fields().len()
-        && pairs.all(|(a, b)| a.name() == b.name() && a.data_type() == b.data_type())
-    {
-        return Ok(());
-    }
-    Err(Error::schema(format!(
-        "the columns are {}, but the file '{}' has {}: read files of different columns as sources of their own",
-        describe_columns(given),
-        of.display(),
-        describe_columns(expected)
-    )))
+    Err(error.with_context("file", file))
 }

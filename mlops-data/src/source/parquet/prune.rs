@@ -1,20 +1,19 @@
 //! Which row groups a filter can't rule out.
 
-use std::fs::File;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type};
 use mlops_core::{Expr, Op};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::ArrowReaderMetadata;
 use parquet::arrow::arrow_reader::statistics::StatisticsConverter;
 
-use crate::source::pushdown::mirrored;
+use crate::source::pushdown::{conditions, mirrored};
 
 /// The row groups that may hold a row for which `filter` is true. Statistics that are missing or
 /// that can't be read rule nothing out.
-pub(super) fn row_groups(filter: Option<&Expr>, file: &ParquetRecordBatchReaderBuilder<File>) -> Vec<usize> {
+pub(super) fn row_groups(filter: Option<&Expr>, file: &ArrowReaderMetadata) -> Vec<usize> {
     let mut keep = vec![true; file.metadata().num_row_groups()];
     if let Some(filter) = filter {
         for condition in conditions(filter) {
@@ -24,15 +23,7 @@ pub(super) fn row_groups(filter: Option<&Expr>, file: &ParquetRecordBatchReaderB
     (0..keep.len()).filter(|group| keep[*group]).collect()
 }
 
-/// The parts of a filter that must all be true.
-fn conditions(filter: &Expr) -> Vec<&Expr> {
-    match filter {
-        Expr::All(parts) => parts.iter().flat_map(conditions).collect(),
-        other => vec![other],
-    }
-}
-
-fn rule_out(condition: &Expr, file: &ParquetRecordBatchReaderBuilder<File>, keep: &mut [bool]) {
+fn rule_out(condition: &Expr, file: &ArrowReaderMetadata, keep: &mut [bool]) {
     let Expr::Binary { op, left, right } = condition else { return };
     let (column, op) = match (left.as_ref(), right.as_ref()) {
         (Expr::Column(name), Expr::Literal(_)) => (name, *op),
@@ -67,7 +58,7 @@ enum Bound {
 /// The greatest or smallest value of a column by row group, null where it is not known; `None` for
 /// types whose statistics are not exact (text), or whose order writers disagreed on (unsigned). That
 /// statistics leave NaN out does no harm: no comparison with NaN is true.
-fn bounds_of(column: &str, bound: Bound, file: &ParquetRecordBatchReaderBuilder<File>) -> Option<ArrayRef> {
+fn bounds_of(column: &str, bound: Bound, file: &ArrowReaderMetadata) -> Option<ArrayRef> {
     let data_type = file.schema().field_with_name(column).ok()?.data_type();
     let is_time = matches!(data_type, DataType::Date32 | DataType::Timestamp(..));
     let is_float = matches!(data_type, DataType::Float32 | DataType::Float64);
