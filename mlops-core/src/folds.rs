@@ -5,14 +5,16 @@
 //! seed alone (scikit-learn's own random sequence is not followed).
 
 use std::collections::HashMap;
+use std::fmt::Debug;
 
 use serde::{Deserialize, Serialize};
 
 use crate::random::SplitMix64;
-use crate::{Error, Result};
+use crate::{Error, Result, Table};
 
-/// One round of a cross-validation: the rows to learn from and the rows to judge on, each ascending,
-/// together every row once.
+/// One round of a cross-validation: the rows to learn from and the rows to judge on, each ascending
+/// and none in both. A plain fold holds every row; one that purges rows near the test, or that only
+/// learns from the past, holds fewer.
 ///
 /// # Example
 /// ```
@@ -29,6 +31,46 @@ pub struct Fold {
     pub train: Vec<usize>,
     /// The rows to judge on.
     pub test: Vec<usize>,
+}
+
+/// A recipe that says which rows of a table to learn from and to judge on, round by round: what a
+/// cross-validation asks, whoever wrote the recipe.
+///
+/// Folds that are known already are one too:
+/// ```
+/// use mlops_core::Table;
+/// use mlops_core::folds::{Fold, Splitter};
+/// # let batch = arrow::array::record_batch!(("n", Int32, [0, 1, 2, 3]))?;
+///
+/// let mine = vec![Fold { train: vec![0, 1], test: vec![3] }];
+/// assert_eq!(mine.folds(&Table::from_batch(batch))?, mine);
+/// # Ok::<(), mlops_core::Error>(())
+/// ```
+pub trait Splitter: Debug + Send + Sync {
+    /// The folds of the rows of `data`: a function of the rows and the recipe alone, not of batches
+    /// or threads.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) for a recipe that no rows could satisfy,
+    /// [`ErrorKind::Schema`](crate::ErrorKind::Schema) for a column that is missing or of another
+    /// type, [`ErrorKind::Data`](crate::ErrorKind::Data) if these rows can't be cut so.
+    fn folds(&self, data: &Table) -> Result<Vec<Fold>>;
+}
+
+/// The folds themselves, checked to be of this table.
+impl Splitter for Vec<Fold> {
+    fn folds(&self, data: &Table) -> Result<Vec<Fold>> {
+        let rows = data.num_rows();
+        for (i, fold) in self.iter().enumerate() {
+            if let Some(row) = fold.train.iter().chain(&fold.test).find(|row| **row >= rows) {
+                return Err(Error::data(format!(
+                    "fold {} names row {row}, but the table has {rows} rows: make the folds from this table",
+                    i + 1
+                )));
+            }
+        }
+        Ok(self.clone())
+    }
 }
 
 /// `k` folds of `rows` rows whose tests are equally long (the first `rows % k` are one longer).
@@ -63,7 +105,7 @@ pub fn k_fold(rows: usize, k: usize, shuffle: Option<u64>) -> Result<Vec<Fold>> 
         test.iter().for_each(|row| fold_of[*row] = fold);
         rest = later;
     }
-    Ok(collect(&fold_of, k))
+    Ok(numbered_folds(&fold_of, k))
 }
 
 /// `k` folds in which every class is as frequent as in the whole, up to one row.
@@ -104,7 +146,25 @@ pub fn stratified_k_fold(classes: &[usize], k: usize, shuffle: Option<u64>) -> R
         .collect();
     // A class has as many folds in its hand as it has rows.
     let fold_of: Vec<usize> = classes.iter().filter_map(|class| hands[*class].next()).collect();
-    Ok(collect(&fold_of, k))
+    Ok(numbered_folds(&fold_of, k))
+}
+
+/// The folds whose tests are the rows of number 0, 1, … up to `k`, each learning from all other rows.
+/// Takes O(rows · k) time and memory.
+///
+/// # Example
+/// ```
+/// use mlops_core::folds::numbered_folds;
+///
+/// let folds = numbered_folds(&[0, 1, 0], 2);
+/// assert_eq!((folds[0].test.as_slice(), folds[0].train.as_slice()), ([0, 2].as_slice(), [1].as_slice()));
+/// ```
+pub fn numbered_folds(fold_of_row: &[usize], k: usize) -> Vec<Fold> {
+    let fold = |fold| {
+        let (test, train) = (0..fold_of_row.len()).partition(|row| fold_of_row[*row] == fold);
+        Fold { train, test }
+    };
+    (0..k).map(fold).collect()
 }
 
 fn check(rows: usize, k: usize) -> Result<()> {
@@ -169,14 +229,6 @@ fn deal(sizes: &[usize], k: usize) -> Vec<Vec<usize>> {
         hand
     };
     sizes.iter().map(hand).collect()
-}
-
-fn collect(fold_of: &[usize], k: usize) -> Vec<Fold> {
-    let fold = |fold| {
-        let (test, train) = (0..fold_of.len()).partition(|row| fold_of[*row] == fold);
-        Fold { train, test }
-    };
-    (0..k).map(fold).collect()
 }
 
 #[cfg(test)]

@@ -55,6 +55,7 @@ mod scan;
 mod signature;
 pub mod sketch;
 mod source;
+pub mod special;
 mod stream;
 mod table;
 mod track;

@@ -161,6 +161,17 @@ pub trait Model: Debug + Send + Sync + 'static {
     /// The model over rows of cells, if its whole graph can work row by row.
     fn row(&self) -> Option<&dyn RowModel>;
 
+    /// What each input counts for, as the algorithm itself sees it; `None` if it has no such number
+    /// (feature selection then has to ask otherwise).
+    ///
+    /// A list for each output, with one number an input in the order of the signature: the
+    /// coefficients of a linear model, with their sign (one list for a quantity or two classes, one
+    /// a class for more), or one list of shares that sum to 1, as a forest has them. A model behind
+    /// preparation gives its numbers only if the inputs keep their names (scaled, imputed).
+    fn importances(&self) -> Option<Vec<Vec<f64>>> {
+        None
+    }
+
     /// Writes it down.
     ///
     /// # Errors

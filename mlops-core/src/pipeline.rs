@@ -459,6 +459,11 @@ impl Model for PipelineModel {
         if same_row { self.model.dense() } else { None }
     }
 
+    fn importances(&self) -> Option<Vec<Vec<f64>>> {
+        let same_names = self.model.signature().input_names() == self.signature.input_names();
+        if same_names { self.model.importances() } else { None }
+    }
+
     fn row(&self) -> Option<&dyn RowModel> {
         self.rows.is_some().then_some(self as _)
     }

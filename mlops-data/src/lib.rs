@@ -1,10 +1,12 @@
-//! Data for `mlops`: sources, sinks, profiles, schemas and expectations, transformers, joins and splits.
+//! Data for `mlops`: sources, sinks, profiles, schemas and expectations, transformers, feature selection, joins and
+//! splits.
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod expect;
 pub mod join;
 pub mod profile;
+pub mod select;
 pub mod sink;
 pub mod source;
 pub mod split;
@@ -42,7 +44,7 @@ pub use source::sql::{SqlDatabase, SqlSink, SqlSource};
 #[cfg_attr(docsrs, doc(cfg(feature = "csv")))]
 pub use source::{Csv, Dialect, Encoding};
 pub use source::{MemorySource, Place};
-pub use split::{SplitExt, Stratify};
+pub use split::{Folds, Split, SplitExt, Stratify};
 
 /// The recipes and components that this crate can read back, for
 /// [`Codecs::with`](mlops_core::Codecs::with).
@@ -53,5 +55,5 @@ pub use split::{SplitExt, Stratify};
 /// assert!(codecs.kinds().any(|kind| kind == "standard_scaler"));
 /// ```
 pub fn codecs() -> mlops_core::Codecs {
-    transform::codecs()
+    transform::codecs().with(select::codecs())
 }

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::time::Instant;
 
-use mlops_core::folds::{Fold, k_fold, stratified_k_fold};
+use mlops_core::folds::{Fold, Splitter, k_fold, stratified_k_fold};
 use mlops_core::progress::Progress;
 use mlops_core::{Error, Metric, Result, ResultExt, Run, Table, Task, Trainer};
 use serde::{Deserialize, Serialize};
@@ -69,23 +69,9 @@ impl CrossValidation {
     /// Fits and judges the recipe once a fold.
     ///
     /// # Errors
-    /// As [`k_fold`], [`Trainer::fit`] and [`Metric::score`], with the number of the fold.
+    /// As [`cross_validate`].
     pub fn score(&self, trainer: &dyn Trainer, data: &Table, metrics: &[&dyn Metric], run: &Run) -> Result<CvResult> {
-        let folds = self.split(data)?;
-        // Joined once instead of once a fold.
-        let whole = Table::from_batch(data.to_batch()?)
-            .with_roles(data.roles())
-            .with_rows_of(data)
-            .with_fitted_on(data.fitted_on());
-        let progress = Progress::start(format!("cross-validate {}", trainer.kind()), Some(folds.len() as u64));
-        let mut results = Vec::with_capacity(folds.len());
-        for (i, fold) in folds.iter().enumerate() {
-            run.check()?;
-            let parts = FoldOf { whole: &whole, fold, split: format!("{self:?}"), number: i, folds: folds.len() };
-            results.push(parts.score(trainer, metrics, run).context("fold", i + 1)?);
-            progress.advance(1);
-        }
-        Ok(CvResult { folds: results })
+        cross_validate(trainer, data, self, metrics, run)
     }
 
     /// The rows of each fold.
@@ -104,25 +90,70 @@ impl CrossValidation {
     }
 }
 
-/// One fold of a table.
-struct FoldOf<'a> {
-    whole: &'a Table,
-    fold: &'a Fold,
-    split: String,
-    number: usize,
-    folds: usize,
+impl Splitter for CrossValidation {
+    fn folds(&self, data: &Table) -> Result<Vec<Fold>> {
+        self.split(data)
+    }
 }
 
-impl FoldOf<'_> {
-    fn score(&self, trainer: &dyn Trainer, metrics: &[&dyn Metric], run: &Run) -> Result<FoldResult> {
-        let start = Instant::now();
-        let others = (0..self.folds).filter(|fold| *fold != self.number);
-        let train = self.whole.take(&self.fold.train)?.with_part_of(self.whole, &self.split, others);
-        let model = trainer.fit(&train, run)?;
-        let fit_seconds = start.elapsed().as_secs_f64();
-        let test = self.whole.take(&self.fold.test)?.with_part_of(self.whole, &self.split, [self.number]);
-        Ok(FoldResult { scores: score(model.as_ref(), &test, metrics)?, fit_seconds })
+/// Fits and judges a recipe once for each fold of any [`Splitter`]: grouped, in time, or known
+/// already.
+///
+/// # Errors
+/// As [`Splitter::folds`]; as [`Trainer::fit`] and [`Metric::score`], with the number of the fold.
+///
+/// # Example
+/// ```
+/// use mlops_core::folds::Fold;
+/// use mlops_core::{Role, Run, Table};
+/// use mlops_train::{LinearRegression, Rmse, cross_validate};
+///
+/// let batch = arrow::array::record_batch!(("x", Float64, [1.0, 2.0, 3.0, 4.0]), ("y", Float64, [2.0, 4.0, 6.0, 8.0]))?;
+/// let days = Table::from_batch(batch).with_role("y", Role::Target)?;
+/// let past_to_future = vec![Fold { train: vec![0, 1], test: vec![2] }, Fold { train: vec![0, 1, 2], test: vec![3] }];
+/// let result = cross_validate(&LinearRegression::new(), &days, &past_to_future, &[&Rmse], &Run::default())?;
+/// assert!(result.mean("rmse")? < 1e-9);
+/// # Ok::<(), mlops_core::Error>(())
+/// ```
+pub fn cross_validate(
+    trainer: &dyn Trainer,
+    data: &Table,
+    splitter: &dyn Splitter,
+    metrics: &[&dyn Metric],
+    run: &Run,
+) -> Result<CvResult> {
+    let folds = splitter.folds(data)?;
+    // Joined once instead of once a fold.
+    let whole = Table::from_batch(data.to_batch()?)
+        .with_roles(data.roles())
+        .with_rows_of(data)
+        .with_fitted_on(data.fitted_on());
+    let progress = Progress::start(format!("cross-validate {}", trainer.kind()), Some(folds.len() as u64));
+    let mut results = Vec::with_capacity(folds.len());
+    for (i, fold) in folds.iter().enumerate() {
+        run.check()?;
+        // Tests of different folds may overlap (repeats), so each fold is a cut of its own.
+        let side = |rows: &[usize], side: u8| {
+            whole.take(rows).map(|rows| rows.with_part_of(&whole, &format!("cross-validation fold {}", i + 1), [side]))
+        };
+        let (train, test) = (side(&fold.train, 0)?, side(&fold.test, 1)?);
+        results.push(score_fold(trainer, &train, &test, metrics, run).context("fold", i + 1)?);
+        progress.advance(1);
     }
+    Ok(CvResult { folds: results })
+}
+
+fn score_fold(
+    trainer: &dyn Trainer,
+    train: &Table,
+    test: &Table,
+    metrics: &[&dyn Metric],
+    run: &Run,
+) -> Result<FoldResult> {
+    let start = Instant::now();
+    let model = trainer.fit(train, run)?;
+    let fit_seconds = start.elapsed().as_secs_f64();
+    Ok(FoldResult { scores: score(model.as_ref(), test, metrics)?, fit_seconds })
 }
 
 /// What a cross-validation found.

@@ -48,7 +48,7 @@ mod selection;
 mod training;
 mod voting;
 
-pub use cross_validation::{CrossValidation, CvResult, FoldResult};
+pub use cross_validation::{CrossValidation, CvResult, FoldResult, cross_validate};
 #[cfg(feature = "forest")]
 pub use forest::{ForestModel, MaxFeatures, RandomForest};
 #[cfg(feature = "linear")]

@@ -22,18 +22,24 @@ fn recipes() -> Vec<(&'static str, Box<dyn Trainer>, Kind)> {
         ("linear_model_of_ridge", Box::new(Ridge::new(2.0)), Kind::Number),
         ("forest_model", forest(), Kind::Bool),
         ("forest_model_of_three", forest(), Kind::ThreeTexts),
+        ("forest_model.v2", forest(), Kind::Bool),
     ]
 }
 
 fn folder(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(format!("{name}.v1"))
+    let name = if version(name) == 1 { format!("{name}.v1") } else { name.to_owned() };
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(name)
+}
+
+fn version(name: &str) -> u32 {
+    if name.ends_with(".v2") { 2 } else { 1 }
 }
 
 /// `artifact.json`, blobs under their names, and the scores of the rows in `scores.json`.
 fn write(name: &str, trainer: &dyn Trainer, kind: Kind) {
     let model = trainer.fit(&rows(60, kind), &Run::default()).unwrap();
     let artifact = model.save().unwrap();
-    let scores = Predictions::of(model.as_ref(), &rows(60, kind)).unwrap().scores;
+    let scores = Predictions::on_training_rows(model.as_ref(), &rows(60, kind)).unwrap().scores;
     let folder = folder(name);
     std::fs::create_dir(&folder).unwrap();
     std::fs::write(folder.join("artifact.json"), serde_json::to_vec_pretty(&artifact).unwrap()).unwrap();
@@ -68,18 +74,19 @@ fn write_what_is_missing() {
 }
 
 #[test]
-fn the_first_format_is_read() {
+fn every_format_is_read() {
     let codecs = Codecs::default().with(mlops_train::codecs());
     for (name, _, kind) in recipes() {
         let (artifact, expected) = read(name);
-        assert_eq!(artifact.version, 1);
+        assert_eq!(artifact.version, version(name));
         let model = codecs.model(&artifact).unwrap_or_else(|e| panic!("{name}: {e:?}"));
-        let scores = Predictions::of(model.as_ref(), &rows(60, kind)).unwrap().scores;
+        let scores = Predictions::on_training_rows(model.as_ref(), &rows(60, kind)).unwrap().scores;
         for (score, expected) in scores.iter().zip(&expected) {
             // Exponentials may differ in the last bits from one system to another.
             assert!((score - expected).abs() < 1e-12, "{name}: {score}, not {expected}");
         }
         assert_eq!(scores.len(), expected.len());
+        assert_eq!(model.importances().is_some(), !name.starts_with("forest") || version(name) == 2);
     }
 }
 
@@ -93,6 +100,7 @@ fn damage_is_noticed() {
             text.replacen("\"wind\"", "\"wind\",\"more\":1", 1),
             text.replacen("\"intercept\":[", "\"intercept\":[1.0,2.0,3.0,4.0,", 1),
             text.replacen("\"coef\":[", "\"coef\":[[1.0],", 1),
+            text.replacen("\"importances\":[", "\"importances\":[0.5,", 1),
             text.replacen("\"inputs\":[", "\"inputs\":[],\"was\":[", 1),
         ];
         for damage in damages.into_iter().filter(|damage| *damage != text) {

@@ -37,6 +37,29 @@ fn more_than_two_classes_have_trees_each() {
 }
 
 #[test]
+fn what_tells_the_target_is_important() {
+    // Sixteen levels of x, on which y hangs, beside one that says nothing and one that never changes.
+    let column = |f: fn(i32) -> f64| Arc::new((0..320).map(f).collect::<Float64Array>()) as ArrayRef;
+    let columns = [
+        ("tells", column(|i| f64::from(i % 16))),
+        ("nothing", column(|i| f64::from(i * 7919 % 31))),
+        ("same", column(|_| 1.0)),
+        ("y", column(|i| f64::from(i % 16 * (i % 16)))),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let data = Table::from_batch(batch).with_role("y", Role::Target).unwrap();
+    let recipe = RandomForest::new().with_n_trees(20);
+    for (data, least) in [(data.clone(), 0.99), (rows(400, Kind::ThreeTexts), 0.0), (rows(400, Kind::Bool), 0.0)] {
+        let model = recipe.fit(&data, &Run::default()).unwrap();
+        let importances = model.importances().unwrap();
+        assert_eq!(importances.len(), 1);
+        assert!(importances[0][0] >= least && importances[0].iter().all(|share| (0.0..=1.0).contains(share)));
+        assert!((importances[0].iter().sum::<f64>() - 1.0).abs() < 1e-12);
+    }
+    assert_eq!(recipe.fit(&data, &Run::default()).unwrap().importances().unwrap()[0][2], 0.0);
+}
+
+#[test]
 fn the_seed_is_the_forest() {
     let data = rows(200, Kind::Bool);
     let bytes = |seed| {

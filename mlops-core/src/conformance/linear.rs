@@ -150,6 +150,10 @@ impl Model for LinearModel {
         None
     }
 
+    fn importances(&self) -> Option<Vec<Vec<f64>>> {
+        Some(vec![self.weights.clone()])
+    }
+
     fn save(&self) -> Result<Artifact> {
         let Self { signature, weights, intercept } = self.clone();
         Artifact::of::<Self>(&State { signature, weights, intercept })

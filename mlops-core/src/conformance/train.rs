@@ -100,7 +100,7 @@ type Check = fn(&TrainerSubject);
 /// The trials of a [`Trainer`] and its [`Model`]s.
 #[expect(clippy::needless_pass_by_value, reason = "a subject is made for its trials")]
 pub fn trainer(subject: TrainerSubject) -> Vec<Trial> {
-    let checks: [(&str, Check); 22] = [
+    let checks: [(&str, Check); 23] = [
         ("same_seed_gives_the_same_model", same_seed),
         ("threads_do_not_matter", threads),
         ("batches_of_the_training_rows_do_not_matter", training_batches),
@@ -122,6 +122,7 @@ pub fn trainer(subject: TrainerSubject) -> Vec<Trial> {
         ("a_text_is_prepared_or_refused", text_feature),
         ("a_missing_value_is_prepared_or_refused", missing_value),
         ("weights_are_checked", weights),
+        ("importances_fit_the_inputs", importances),
         ("cancelled_work_stops", cancellation),
     ];
     let trial = |(name, check): (&str, Check)| {
@@ -129,6 +130,17 @@ pub fn trainer(subject: TrainerSubject) -> Vec<Trial> {
         Trial::new(format!("{}::{name}", subject.name), move || check(&subject))
     };
     checks.into_iter().map(trial).collect()
+}
+
+fn importances(subject: &TrainerSubject) {
+    let model = subject.fitted();
+    let Some(outputs) = model.importances() else { return };
+    let inputs = model.signature().inputs.len();
+    assert!(!outputs.is_empty(), "importances of no output: say None");
+    for output in outputs {
+        assert_eq!(output.len(), inputs, "one number an input is needed");
+        assert!(output.iter().all(|x| x.is_finite()), "an importance is not finite: {output:?}");
+    }
 }
 
 fn predict(model: &dyn Model, batch: &RecordBatch) -> RecordBatch {

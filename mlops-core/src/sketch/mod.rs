@@ -10,6 +10,7 @@
 //! |---|---|---|---|
 //! | [`ExactSum`] | sums, dot products | ≤ 1.1 KiB | always, correctly rounded |
 //! | [`Moments`] | count, mean, variance, extremes | ≤ 2.3 KiB | always, correctly rounded |
+//! | [`Covariance`] | covariance and correlation of two columns | ≤ 5.7 KiB | always; covariance correctly rounded |
 //! | [`Histogram`] | counts between fixed edges | 16 B a bin | always |
 //! | [`HyperLogLog`] | number of distinct values | ≤ 16 KiB | order: always; exact: to [`HyperLogLog::EXACT`] |
 //! | [`Kll`] | quantiles, ranks, distribution functions | about 3 *k* values | while at most *k* distinct values |
@@ -39,6 +40,7 @@
 //! ```
 
 mod compactor;
+mod covariance;
 mod exact;
 mod fixed;
 mod histogram;
@@ -48,6 +50,7 @@ mod moments;
 mod number;
 mod topk;
 
+pub use covariance::Covariance;
 pub use exact::ExactSum;
 pub use histogram::Histogram;
 pub use hll::HyperLogLog;

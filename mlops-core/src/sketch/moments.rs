@@ -204,6 +204,11 @@ impl Moments {
         self.squares.fixed().times_count(self.count).minus(&sum.times(&sum))
     }
 
+    /// The sum as it is, if no value is infinite or NaN.
+    pub(super) fn finite_sum(&self) -> Option<Fixed> {
+        self.sum.special().is_none().then(|| self.sum.fixed())
+    }
+
     #[inline]
     fn widen(&mut self, min: f64, max: f64) {
         // Adding 0 turns -0 into 0, so that the sign doesn't depend on the order of equal zeros.

@@ -1,10 +1,5 @@
-use std::collections::HashMap;
-use std::sync::Arc;
-
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
-use arrow::compute::{cast, not};
-use arrow::datatypes::{DataType, Int64Type};
-use mlops_core::columns::{is_text, texts};
+use arrow::array::BooleanArray;
+use arrow::compute::not;
 use mlops_core::random::SplitMix64;
 use mlops_core::{Error, Result, Table};
 
@@ -88,49 +83,4 @@ fn shares(sizes: &[usize], count: usize) -> Vec<usize> {
 
 fn argmax(values: &[usize]) -> usize {
     values.iter().enumerate().max_by_key(|(i, value)| (**value, std::cmp::Reverse(*i))).map_or(0, |(i, _)| i)
-}
-
-/// The classes of a column, numbered in order of their first row.
-pub(super) fn classes(table: &Table, name: &str) -> Result<Vec<usize>> {
-    let column = unpacked(&table.column(name)?)?;
-    if column.null_count() > 0 {
-        return Err(Error::data(format!(
-            "column '{name}' has {} nulls, which belong to no class: filter those rows first",
-            column.null_count()
-        )));
-    }
-    if is_text(column.data_type()) {
-        return Ok(numbered(texts(&column, name)?.iter().flatten()));
-    }
-    Ok(numbered(whole_numbers(&column, name)?.as_primitive::<Int64Type>().values().iter()))
-}
-
-/// A dictionary's values in full, so that a null among them is a null of the column.
-fn unpacked(column: &ArrayRef) -> Result<ArrayRef> {
-    match column.data_type() {
-        DataType::Dictionary(_, value) => Ok(cast(column, value)?),
-        _ => Ok(Arc::clone(column)),
-    }
-}
-
-fn whole_numbers(column: &ArrayRef, name: &str) -> Result<ArrayRef> {
-    use DataType as D;
-    match column.data_type() {
-        D::Boolean | D::Date32 | D::Date64 | D::Timestamp(..) => Ok(cast(column, &D::Int64)?),
-        integer if integer.is_integer() && *integer != D::UInt64 => Ok(cast(column, &D::Int64)?),
-        other => Err(Error::schema(format!(
-            "column '{name}' is {other}, which has no classes to keep in proportion: \
-             give a column of booleans, whole numbers (up to 63 bits), texts or dates, or do not stratify"
-        ))),
-    }
-}
-
-fn numbered<T: Eq + std::hash::Hash>(values: impl Iterator<Item = T>) -> Vec<usize> {
-    let mut numbers = HashMap::new();
-    values
-        .map(|value| {
-            let next = numbers.len();
-            *numbers.entry(value).or_insert(next)
-        })
-        .collect()
 }

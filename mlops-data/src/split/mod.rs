@@ -1,17 +1,47 @@
 //! Cutting a table into rows to learn from and rows to judge on.
 //!
-//! [`SplitExt`] adds the cuts to [`Table`]: at random, at random within each class, at a moment in
-//! time, and in folds. Both parts keep the order of the rows, the batches and the roles, and
-//! together hold every row once. A cut is a function of the table's rows and the seed alone: not of
-//! batches or threads.
+//! Two kinds of recipes, plain data each: [`Split`] holds rows back once, into [`Parts`]; those in
+//! [`Folds`] cut again and again for a cross-validation, and are [`Splitter`](mlops_core::folds::Splitter)s.
+//! A cut is a function of the table's rows and the recipe alone, not of batches or threads. Where
+//! scikit-learn draws no random numbers, the rows are the same as its.
 //!
-//! Where rows are events, cut by time: a random cut lets a model learn from the future of the rows
-//! it is judged on.
+//! | what a row is | hold out | folds | because |
+//! | --- | --- | --- | --- |
+//! | independent of others | [`Split::test`] | [`KFold`], [`ShuffleSplit`] | nothing leaks |
+//! | of a class, some of them rare | [`Split::stratified`] | [`StratifiedKFold`] | every part must have all classes |
+//! | one of several of a person or thing | [`Split::by_group`] | [`GroupKFold`], [`StratifiedGroupKFold`] | a model would recognise whom it knows |
+//! | an event in time | [`Split::by_time`] | [`TimeSeriesSplit`], [`PurgedKFold`] | a model would learn from the future |
+//! | of a table that grows | [`Split::by_hash`] | [`HashKFold`] | no row may ever change sides |
+//! | assigned by somebody else | [`Split::predefined`] | [`PredefinedSplit`] | results must be comparable |
+//!
+//! [`SplitExt`] adds the commonest cuts to [`Table`], in one call. Both its parts keep the order of
+//! the rows, the batches and the roles, and together hold every row once.
 
 mod assign;
+mod folds;
+mod group;
+mod hash;
+mod holdout;
+mod k_fold;
+mod keys;
+mod predefined;
+mod series;
+mod shuffle;
+mod span;
+mod stratified_group;
 mod time;
 
-use mlops_core::folds::{self, Fold};
+pub use self::folds::Folds;
+pub use self::group::GroupKFold;
+pub use self::holdout::{Parts, Split, SplitBy};
+pub use self::k_fold::{KFold, StratifiedKFold};
+pub use self::predefined::{HashKFold, PredefinedSplit};
+pub use self::series::{PurgedKFold, TimeSeriesSplit};
+pub use self::shuffle::ShuffleSplit;
+pub use self::span::Span;
+pub use self::stratified_group::StratifiedGroupKFold;
+
+use mlops_core::folds::{Fold, k_fold, stratified_k_fold};
 use mlops_core::{Error, Literal, Result, Table};
 use serde::{Deserialize, Serialize};
 
@@ -91,16 +121,16 @@ pub trait SplitExt {
     /// As [`split`](Self::split) and [`split_by_time`](Self::split_by_time).
     fn split_by_time_fraction(&self, column: &str, fraction: f64) -> Result<(Table, Table)>;
 
-    /// [`folds::k_fold`] over the rows of the table.
+    /// [`mlops_core::folds::k_fold`] over the rows of the table.
     ///
     /// # Errors
-    /// As [`folds::k_fold`].
+    /// As [`mlops_core::folds::k_fold`].
     fn k_fold(&self, k: usize, shuffle: Option<u64>) -> Result<Vec<Fold>>;
 
-    /// [`folds::stratified_k_fold`] by the classes of the target.
+    /// [`mlops_core::folds::stratified_k_fold`] by the classes of the target.
     ///
     /// # Errors
-    /// As [`folds::stratified_k_fold`], and as [`train_test_split`](Self::train_test_split) for the
+    /// As [`mlops_core::folds::stratified_k_fold`], and as [`train_test_split`](Self::train_test_split) for the
     /// target.
     fn stratified_k_fold(&self, k: usize, shuffle: Option<u64>) -> Result<Vec<Fold>>;
 
@@ -133,8 +163,8 @@ impl SplitExt for Table {
         let train = share(self.num_rows(), fraction)?;
         let chosen = match stratify {
             Stratify::None => assign::at_random(self.num_rows(), train, seed),
-            Stratify::Column(column) => assign::by_class(&assign::classes(self, column)?, train, seed)?,
-            Stratify::Target => assign::by_class(&assign::classes(self, self.target()?.name())?, train, seed)?,
+            Stratify::Column(column) => assign::by_class(&keys::classes(self, column)?, train, seed)?,
+            Stratify::Target => assign::by_class(&keys::classes(self, self.target()?.name())?, train, seed)?,
         };
         assign::cut(self, chosen, &format!("train_test_split({fraction}, {seed}, {stratify:?})"))
     }
@@ -157,11 +187,11 @@ impl SplitExt for Table {
     }
 
     fn k_fold(&self, k: usize, shuffle: Option<u64>) -> Result<Vec<Fold>> {
-        folds::k_fold(self.num_rows(), k, shuffle)
+        k_fold(self.num_rows(), k, shuffle)
     }
 
     fn stratified_k_fold(&self, k: usize, shuffle: Option<u64>) -> Result<Vec<Fold>> {
-        folds::stratified_k_fold(&assign::classes(self, self.target()?.name())?, k, shuffle)
+        stratified_k_fold(&keys::classes(self, self.target()?.name())?, k, shuffle)
     }
 
     fn take_fold(&self, fold: &Fold) -> Result<(Table, Table)> {

@@ -176,7 +176,7 @@ impl<C: ColumnMap> RowTransform for Row<C> {
 }
 
 /// Refuses a row that is not one of the input schema.
-pub(super) fn check_width(row: &[Value<'_>], width: usize) -> Result<()> {
+pub(crate) fn check_width(row: &[Value<'_>], width: usize) -> Result<()> {
     if row.len() == width {
         return Ok(());
     }
@@ -197,7 +197,7 @@ fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Result<()> {
 }
 
 /// The names of a recipe.
-pub(super) fn owned<S: Into<String>>(columns: impl IntoIterator<Item = S>) -> Vec<String> {
+pub(crate) fn owned<S: Into<String>>(columns: impl IntoIterator<Item = S>) -> Vec<String> {
     columns.into_iter().map(Into::into).collect()
 }
 

@@ -48,7 +48,7 @@ pub(super) fn ready(schema: &Schema, columns: &[String], fitted: impl Transform)
 }
 
 /// Refuses columns that are missing, leak, or are named twice.
-pub(super) fn check_columns(schema: &Schema, roles: &Roles, columns: &[String]) -> Result<()> {
+pub(crate) fn check_columns(schema: &Schema, roles: &Roles, columns: &[String]) -> Result<()> {
     roles.check_inputs(schema, columns)?;
     let mut seen = BTreeSet::new();
     match columns.iter().find(|name| !seen.insert(*name)) {
@@ -58,7 +58,7 @@ pub(super) fn check_columns(schema: &Schema, roles: &Roles, columns: &[String]) 
 }
 
 /// Refuses a column without numbers.
-pub(super) fn check_numeric(field: &Field) -> Result<()> {
+pub(crate) fn check_numeric(field: &Field) -> Result<()> {
     numbers(&new_empty_array(field.data_type()), field.name()).map(|_| ())
 }
 

@@ -49,12 +49,12 @@
 
 mod calendar;
 mod clip;
-mod columns;
+pub(crate) mod columns;
 mod date;
 mod derive;
 mod groups;
 mod impute;
-mod learn;
+pub(crate) mod learn;
 mod one_hot;
 mod ordinal;
 mod row_expr;

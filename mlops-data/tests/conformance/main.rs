@@ -1,6 +1,11 @@
 //! Every source and transformer passes the suites of `mlops-core`.
 
+#[path = "../ridge/rows.rs"]
+mod features;
+#[path = "../ridge/mod.rs"]
+mod ridge;
 mod rows;
+mod selectors;
 mod sources;
 mod transformers;
 
@@ -15,7 +20,7 @@ fn main() {
             Ok(())
         })
     };
-    let trials = sources::trials().into_iter().chain(transformers::trials());
+    let trials = sources::trials().into_iter().chain(transformers::trials()).chain(selectors::trials());
     libtest_mimic::run(&Arguments::from_args(), trials.map(named).collect()).exit();
 }
 

@@ -31,6 +31,19 @@ struct Node {
     left: u32,
 }
 
+impl Node {
+    /// The child that a row goes to.
+    #[inline]
+    fn next(&self, row: &[f64]) -> u32 {
+        // `!(a <= b)` and `a > b` differ for NaN.
+        let right = u32::from(!matches!(
+            row[self.feature as usize].partial_cmp(&self.threshold),
+            Some(std::cmp::Ordering::Less | std::cmp::Ordering::Equal)
+        ));
+        self.left + right
+    }
+}
+
 /// A tree as it was grown.
 #[derive(Clone, Debug)]
 pub(crate) enum Branch {
@@ -82,6 +95,42 @@ impl TreeEnsemble {
         self.nodes.len()
     }
 
+    /// The output that a tree belongs to.
+    pub(crate) fn output_of(&self, tree: usize) -> usize {
+        tree / self.trees_an_output()
+    }
+
+    /// How many nodes a tree has.
+    pub(crate) fn size_of(&self, tree: usize) -> usize {
+        let end = self.roots.get(tree + 1).map_or(self.nodes.len(), |root| *root as usize);
+        end - self.roots[tree] as usize
+    }
+
+    /// Shows every node that a row passes, counted from the root of the tree.
+    pub(crate) fn walk(&self, tree: usize, row: &[f64], mut visit: impl FnMut(usize)) {
+        let root = self.roots[tree];
+        let mut at = root;
+        loop {
+            visit((at - root) as usize);
+            let node = &self.nodes[at as usize];
+            if node.feature == LEAF {
+                return;
+            }
+            at = node.next(row);
+        }
+    }
+
+    /// Shows every split of a tree: its node, its feature and its children.
+    pub(crate) fn splits(&self, tree: usize, mut visit: impl FnMut(usize, usize, [usize; 2])) {
+        let root = self.roots[tree] as usize;
+        for (i, node) in self.nodes[root..][..self.size_of(tree)].iter().enumerate() {
+            if node.feature != LEAF {
+                let left = node.left as usize - root;
+                visit(i, node.feature as usize, [left, left + 1]);
+            }
+        }
+    }
+
     fn trees_an_output(&self) -> usize {
         self.roots.len() / self.outputs
     }
@@ -90,12 +139,7 @@ impl TreeEnsemble {
     fn leaf(&self, root: u32, row: &[f64]) -> f64 {
         let mut node = &self.nodes[root as usize];
         while node.feature != LEAF {
-            // `!(a <= b)` and `a > b` differ for NaN.
-            let right = u32::from(!matches!(
-                row[node.feature as usize].partial_cmp(&node.threshold),
-                Some(std::cmp::Ordering::Less | std::cmp::Ordering::Equal)
-            ));
-            node = &self.nodes[(node.left + right) as usize];
+            node = &self.nodes[node.next(row) as usize];
         }
         node.threshold
     }

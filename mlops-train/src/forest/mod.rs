@@ -2,6 +2,7 @@
 
 mod ensemble;
 mod grow;
+mod importance;
 mod model;
 mod recipe;
 mod tensors;

@@ -13,6 +13,8 @@ const TREES: &str = "trees.safetensors";
 pub struct ForestModel {
     signature: Signature,
     trees: TreeEnsemble,
+    /// One share an input; none for a forest written before format 2.
+    importances: Option<Vec<f64>>,
 }
 
 /// What the trees estimate for a task.
@@ -29,8 +31,8 @@ fn outputs(task: &Task) -> Result<usize> {
 }
 
 impl ForestModel {
-    pub(super) fn new(signature: Signature, trees: TreeEnsemble) -> Self {
-        Self { signature, trees }
+    pub(super) fn new(signature: Signature, trees: TreeEnsemble, importances: Vec<f64>) -> Self {
+        Self { signature, trees, importances: Some(importances) }
     }
 
     /// How many trees there are, of all classes.
@@ -101,8 +103,13 @@ impl Model for ForestModel {
         None
     }
 
+    fn importances(&self) -> Option<Vec<Vec<f64>>> {
+        self.importances.clone().map(|shares| vec![shares])
+    }
+
     fn save(&self) -> Result<Artifact> {
-        let artifact = Artifact::of::<Self>(&State { signature: self.signature.clone() })?;
+        let state = State { signature: self.signature.clone(), importances: self.importances.clone() };
+        let artifact = Artifact::of::<Self>(&state)?;
         Ok(artifact.with_blob(TREES, self.trees.to_bytes()?))
     }
 }
@@ -118,19 +125,24 @@ impl Dense for ForestModel {
 #[serde(deny_unknown_fields)]
 struct State {
     signature: Signature,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    importances: Option<Vec<f64>>,
 }
 
 impl Load for ForestModel {
     const KIND: &'static str = "forest_model";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
 
     fn load(artifact: &Artifact, _: &Codecs) -> Result<Self> {
-        let State { signature } = artifact.state()?;
+        let State { signature, importances } = artifact.state()?;
         let width = signature.inputs.len();
         if width == 0 {
             return Err(Error::corrupt("a forest without inputs"));
         }
+        if importances.as_ref().is_some_and(|shares| shares.len() != width || !shares.iter().all(|x| x.is_finite())) {
+            return Err(Error::corrupt("the importances of a forest do not fit its inputs"));
+        }
         let trees = TreeEnsemble::from_bytes(artifact.blob(TREES)?, width, outputs(&signature.task)?)?;
-        Ok(Self { signature, trees })
+        Ok(Self { signature, trees, importances })
     }
 }

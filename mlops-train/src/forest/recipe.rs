@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ensemble::{Branch, TreeEnsemble};
 use super::grow::{Growth, Soil};
+use super::importance::importances;
 use super::model::ForestModel;
 use crate::training::{Target, TrainingSet};
 
@@ -166,7 +167,10 @@ impl RandomForest {
         let trees = run.install(|| self.grow(&soil, &targets, &growth, run))??;
         let mut ensemble = TreeEnsemble::new(targets.len());
         trees.iter().try_for_each(|tree| ensemble.push(tree))?;
-        Ok(ForestModel::new(set.signature, ensemble))
+        let weights = set.weights.as_deref();
+        let shares =
+            run.install(|| importances(&ensemble, &set.matrix, set.signature.inputs.len(), &targets, weights))?;
+        Ok(ForestModel::new(set.signature, ensemble, shares))
     }
 
     /// All trees, output by output.

@@ -216,6 +216,10 @@ impl Model for LogisticModel {
         None
     }
 
+    fn importances(&self) -> Option<Vec<Vec<f64>>> {
+        Some(self.linear.coef.clone())
+    }
+
     fn save(&self) -> Result<Artifact> {
         Artifact::of::<Self>(&State {
             signature: self.signature.clone(),

@@ -188,6 +188,10 @@ impl Model for LinearModel {
         None
     }
 
+    fn importances(&self) -> Option<Vec<Vec<f64>>> {
+        Some(self.linear.coef.clone())
+    }
+
     fn save(&self) -> Result<Artifact> {
         Artifact::of::<Self>(&State { signature: self.signature.clone(), linear: self.linear.clone(), rank: self.rank })
     }

@@ -13,18 +13,44 @@ import os
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ[variable] = "1"
 
+import itertools
 import json
 import math
 import warnings
 from pathlib import Path
 
 import numpy as np
+import scipy.special
 import scipy.stats
 import sklearn
-from sklearn import metrics
+from sklearn import datasets, metrics
+from sklearn.feature_selection import (
+    RFE,
+    RFECV,
+    SelectFdr,
+    SelectFpr,
+    SelectFromModel,
+    SelectFwe,
+    SelectKBest,
+    SelectPercentile,
+    SequentialFeatureSelector,
+    VarianceThreshold,
+    chi2,
+    f_classif,
+    f_regression,
+    mutual_info_classif,
+    mutual_info_regression,
+)
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
-from sklearn.model_selection import KFold, StratifiedKFold
+from sklearn.model_selection import (
+    GroupKFold,
+    KFold,
+    PredefinedSplit,
+    StratifiedGroupKFold,
+    StratifiedKFold,
+    TimeSeriesSplit,
+)
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler, TargetEncoder
 
 HERE = Path(__file__).resolve().parent
@@ -542,6 +568,229 @@ def split_cases():
     return cases
 
 
+def fold_cases():
+    """Splitters that look at a second column, or at the order of the rows."""
+    random = np.random.RandomState(71)
+
+    def case(name, splitter, rows, target=None, groups=None, **params):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                pairs = list(splitter.split(np.zeros(rows), target, groups))
+                folds, note = [{"train": train, "test": test} for train, test in pairs], None
+            except ValueError as error:
+                folds, note = None, f"raises ValueError: {first_sentence(error)}"
+        return {
+            "name": name,
+            "splitter": type(splitter).__name__,
+            "rows": rows,
+            "params": params,
+            "y": target,
+            "groups": groups,
+            "folds": folds,
+            "note": note,
+        }
+
+    cases = []
+    groups = {
+        "even": [row // 4 for row in range(40)],
+        "many": random.choice(30, 60).tolist(),
+        "skewed": np.minimum(random.geometric(0.25, 50), 12).tolist(),
+        "text": [f"customer{number}" for number in random.choice(12, 45)],
+        "negative": random.choice([-5, -1, 0, 3, 10, 1000], 30).tolist(),
+        "own": list(range(9)),
+    }
+    for name, column in groups.items():
+        for count in (2, 3, 5, 7):
+            params = {"n_splits": count}
+            cases.append(case(f"group_{name}_{count}", GroupKFold(count), len(column), groups=column, **params))
+    for classes, share in ((2, [0.7, 0.3]), (3, [0.6, 0.3, 0.1]), (5, [0.4, 0.2, 0.2, 0.1, 0.1]), (9, [1 / 9] * 9)):
+        for name in ("many", "skewed", "text", "even"):
+            column = groups[name]
+            target = random.choice(classes, len(column), p=share).tolist()
+            for count in (2, 3, 5):
+                splitter = StratifiedGroupKFold(count)
+                params = {"n_splits": count}
+                cases.append(
+                    case(f"stratified_group_{name}_{classes}_{count}", splitter, len(column), target, column, **params)
+                )
+    for rows in (6, 12, 23, 40):
+        for params in (
+            {"n_splits": 2},
+            {"n_splits": 5},
+            {"n_splits": 3, "gap": 2},
+            {"n_splits": 3, "test_size": 2},
+            {"n_splits": 2, "test_size": 3, "gap": 1},
+            {"n_splits": 4, "max_train_size": 3},
+            {"n_splits": 2, "max_train_size": 5, "test_size": 2, "gap": 2},
+            {"n_splits": 11},
+        ):
+            name = "_".join(f"{key}_{value}" for key, value in params.items())
+            cases.append(case(f"time_series_{rows}_{name}", TimeSeriesSplit(**params), rows, **params))
+    for name, column in {
+        "two": [0, 1, 1, 0, 0, 1],
+        "never": [-1, 0, 1, -1, 2, 2, 0],
+        "gaps": [7, 3, 3, 7, -1, 12, 12],
+    }.items():
+        cases.append(case(f"predefined_{name}", PredefinedSplit(column), len(column), test_fold=column))
+    return cases
+
+
+# --------------------------------------------------------------------- feature selection
+
+
+def selector_data():
+    """Tables that features are selected from; a float target is a quantity, others are classes."""
+    random = np.random.RandomState(83)
+
+    def table(name, matrix, target):
+        columns = {f"x{index:02}": column.tolist() for index, column in enumerate(np.transpose(matrix))}
+        return {"name": name, "columns": columns, "target": np.asarray(target).tolist()}
+
+    wine, diabetes = datasets.load_wine(), datasets.load_diabetes(scaled=False)
+    # Full precision, so that no two values or distances are equal.
+    smooth = random.normal(size=(120, 5))
+    curve = smooth[:, 0] ** 2 + 0.5 * smooth[:, 1] + 0.3 * random.normal(size=120)
+    noise = np.round(random.normal(size=(80, 30)), 3)
+    noise[:, 7] += np.repeat([0.0, 0.9], 40)
+    noise[:, 20] -= np.repeat([0.0, 0.6], 40)
+    codes = random.randint(0, 4, size=(150, 4)).astype(float)
+    codes[:, 2] = (codes[:, 0] + random.randint(0, 2, size=150)) % 4
+    spread = np.round(random.normal(size=(40, 5)), 3) * [1.0, 0.1, 0.0, 3.0, 0.5] + [0.0, 1e6, 0.1, 2.0, 0.0]
+    spread[::7, 3] = np.nan
+    return [
+        table("wine", wine.data, [f"cultivar{label}" for label in wine.target]),
+        table("diabetes", diabetes.data[:150], diabetes.target[:150]),
+        table("noise", noise, np.repeat([0, 1], 40)),
+        table("codes", codes, codes[:, 0].astype(int) // 2),
+        table("codes_and_curve", codes[:120], curve),
+        table("smooth", smooth, curve),
+        table("smooth_and_classes", smooth, np.digitize(curve, [0.3, 1.2])),
+        table("spread", spread, np.arange(40.0)),
+    ]
+
+
+def selector_cases(tables):
+    tables = {table["name"]: table for table in tables}
+
+    def case(data, selector, func=None, **params):
+        matrix = np.transpose([[math.nan if x is None else x for x in c] for c in plain(tables[data]["columns"]).values()])
+        selector.fit(matrix, tables[data]["target"])
+        get = lambda name: getattr(selector, name, None)
+        scores = get("scores_")
+        if isinstance(selector, VarianceThreshold):
+            scores = selector.variances_
+        if isinstance(selector, SelectFromModel):
+            scores = np.abs(selector.estimator_.coef_)
+        name = "_".join([type(selector).__name__, data, *([func] if func else []), *map(str, params.values())])
+        return {
+            "name": name,
+            "selector": type(selector).__name__,
+            "data": data,
+            "score_func": func,
+            "params": params,
+            "support": selector.get_support(),
+            "scores": scores,
+            "p_values": get("pvalues_"),
+            "ranking": get("ranking_"),
+            "threshold": get("threshold_") if isinstance(selector, SelectFromModel) else None,
+            "cv_results": {key: get("cv_results_")[key] for key in ("n_features", "mean_test_score", "std_test_score")}
+            if get("cv_results_")
+            else None,
+        }
+
+    def informed(function, discrete, neighbours):
+        def scored(matrix, target):
+            return function(matrix, target, discrete_features=discrete, n_neighbors=neighbours, random_state=0)
+
+        return scored
+
+    cases = []
+    functions = {"f_classif": f_classif, "chi2": chi2, "f_regression": f_regression}
+    for data, names in {
+        "wine": ("f_classif", "chi2"),
+        "noise": ("f_classif",),
+        "codes": ("f_classif", "chi2"),
+        "diabetes": ("f_regression",),
+        "smooth": ("f_regression",),
+        "codes_and_curve": ("f_regression",),
+    }.items():
+        for name in names:
+            function = functions[name]
+            for k in (1, 3):
+                cases.append(case(data, SelectKBest(function, k=k), name, k=k))
+            for percentile in (10, 33, 75):
+                cases.append(case(data, SelectPercentile(function, percentile=percentile), name, percentile=percentile))
+            for alpha in (0.05, 0.001):
+                for selector in (SelectFpr, SelectFdr, SelectFwe):
+                    cases.append(case(data, selector(function, alpha=alpha), name, alpha=alpha))
+    for data, discrete, neighbours in (
+        ("smooth_and_classes", False, 3),
+        ("smooth_and_classes", False, 7),
+        ("codes", True, 3),
+    ):
+        selector = SelectKBest(informed(mutual_info_classif, discrete, neighbours), k=2)
+        params = {"discrete": discrete, "n_neighbors": neighbours, "k": 2}
+        cases.append(case(data, selector, "mutual_info_classif", **params))
+    for data, discrete, neighbours in (("smooth", False, 3), ("smooth", False, 1), ("codes_and_curve", True, 3)):
+        selector = SelectKBest(informed(mutual_info_regression, discrete, neighbours), k=2)
+        params = {"discrete": discrete, "n_neighbors": neighbours, "k": 2}
+        cases.append(case(data, selector, "mutual_info_regression", **params))
+    for threshold in (0.0, 0.5, 5.0):
+        cases.append(case("spread", VarianceThreshold(threshold), threshold=threshold))
+    cases.append(case("wine", VarianceThreshold(0.2), threshold=0.2))
+
+    for data in ("diabetes", "smooth"):
+        for threshold, most in ((None, None), ("median", None), ("0.3*mean", None), (0.2, None), (None, 2), (-1.0, 3)):
+            selector = SelectFromModel(Ridge(alpha=1.0), threshold=threshold, max_features=most)
+            cases.append(case(data, selector, threshold=threshold, max_features=most))
+        for count, step in ((None, 1), (2, 1), (3, 2), (0.4, 0.3), (1, 4)):
+            selector = RFE(Ridge(alpha=1.0), n_features_to_select=count, step=step)
+            cases.append(case(data, selector, n_features_to_select=count, step=step))
+        for least, step in ((1, 1), (2, 2)):
+            selector = RFECV(Ridge(alpha=1.0), min_features_to_select=least, step=step)
+            cases.append(case(data, selector, min_features_to_select=least, step=step))
+        for count, direction, tol, scoring in (
+            ("auto", "forward", None, None),
+            (2, "forward", None, "neg_mean_absolute_error"),
+            (0.6, "backward", None, "neg_mean_squared_error"),
+            ("auto", "forward", 0.01, None),
+            ("auto", "backward", -0.01, "r2"),
+        ):
+            selector = SequentialFeatureSelector(
+                Ridge(alpha=1.0), n_features_to_select=count, direction=direction, tol=tol, scoring=scoring
+            )
+            params = {"n_features_to_select": count, "direction": direction, "tol": tol, "scoring": scoring}
+            cases.append(case(data, selector, **params))
+    return cases
+
+
+# --------------------------------------------------------------------- special functions
+
+
+def special_cases():
+    """SciPy's own values, for the p-values of scores."""
+
+    def case(name, function, *axes):
+        grid = [list(map(float, point)) for point in itertools.product(*axes)]
+        values = [float(function(*point)) for point in grid]
+        kept = [(point, value) for point, value in zip(grid, values, strict=True) if 1e-250 < abs(value) < math.inf]
+        points, values = zip(*kept, strict=True)
+        return {"name": name, "args": points, "values": values}
+
+    degrees = [0.5, 1, 2, 3, 7, 30, 499, 20_000, 1_000_000]
+    statistics = [1e-8, 0.01, 0.5, 1, 1.5, 3.84, 20, 150, 1_000]
+    shapes = [0.3, 0.5, 1, 2.5, 40, 1_500, 250_000]
+    return [
+        case("chi_square_sf", lambda x, dof: scipy.special.chdtrc(dof, x), statistics, degrees),
+        case("f_sf", lambda f, a, b: scipy.special.fdtrc(a, b, f), statistics, degrees, degrees),
+        case("beta_inc", scipy.special.betainc, shapes, shapes, [1e-6, 0.01, 0.3, 0.5, 0.9, 0.999]),
+        case("gamma_q", scipy.special.gammaincc, shapes, [1e-6, 0.5, 1, 2, 45, 1_450, 249_000]),
+        case("ln_gamma", scipy.special.gammaln, [1e-3, 0.25, 0.5, 1.2, 3, 9.5, 77, 1e4, 1e7]),
+        case("digamma", scipy.special.digamma, [1e-3, 0.25, 0.5, 1, 2, 3, 4, 9.5, 77, 1e4, 1e7]),
+    ]
+
+
 # --------------------------------------------------------------------- profile
 
 
@@ -633,6 +882,11 @@ def main():
     write("metrics.json", binary_cases() + multiclass_cases() + regression_cases())
     write("models.json", models())
     write("splits.json", split_cases())
+    write("folds.json", fold_cases())
+    tables = selector_data()
+    write("selector_data.json", tables)
+    write("selectors.json", selector_cases(tables))
+    write("special.json", special_cases())
     write("profile.json", profile_cases())
 
 
