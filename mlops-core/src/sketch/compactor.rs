@@ -1,5 +1,7 @@
 //! The hierarchy of compactors inside [`Kll`](super::Kll).
 
+use std::cmp::Ordering;
+
 use super::mix;
 
 /// The least capacity of a compactor: smaller ones save nothing and cost time and accuracy.
@@ -51,7 +53,11 @@ impl Compactors {
         let input = &mut self.levels[0];
         let before = input.len();
         // Adding 0 turns -0 into 0.
-        input.extend(values.iter().filter(|x| !x.is_nan()).map(|x| x + 0.0));
+        if values.iter().fold(false, |any, x| any | x.is_nan()) {
+            input.extend(values.iter().filter(|x| !x.is_nan()).map(|x| x + 0.0));
+        } else {
+            input.extend(values.iter().map(|x| x + 0.0));
+        }
         self.room -= input.len() - before;
         &input[before..]
     }
@@ -72,7 +78,7 @@ impl Compactors {
             if h == 0 {
                 mine.extend_from_slice(theirs);
             } else {
-                merge_into(mine, theirs.iter().copied());
+                merge_into(mine, theirs, 0, 1);
             }
         }
         self.compress(count);
@@ -103,10 +109,11 @@ impl Compactors {
             if self.room > 0 {
                 return;
             }
-            let full = |(h, level): (usize, &Vec<f64>)| level.len() >= share(self.k, self.levels.len() - 1 - h);
             // Were every level below its share, their sum would be below the capacity, which is the
             // sum of the shares.
-            let lowest = self.levels.iter().enumerate().position(full).unwrap_or(0);
+            let full = self.levels.iter().rev().zip(shares(self.k)).map(|(level, share)| level.len() >= share);
+            let lowest = full.enumerate().filter(|(_, full)| *full).last();
+            let lowest = lowest.map_or(0, |(depth, _)| self.levels.len() - 1 - depth);
             self.compact(lowest, count);
         }
     }
@@ -116,14 +123,15 @@ impl Compactors {
             self.levels.push(Vec::new());
         }
         if h == 0 {
-            self.levels[0].sort_unstable_by(f64::total_cmp);
+            // There is neither NaN nor -0, so this is the total order.
+            self.levels[0].sort_unstable_by(|a, b| a.partial_cmp(b).unwrap_or(Ordering::Equal));
         }
         // Of an odd number the least value stays behind, at its present weight.
         let odd = self.levels[h].len() % 2;
         let offset = usize::from(self.flip(h, count));
         let (lower, upper) = self.levels.split_at_mut(h + 1);
         let (source, target) = (&mut lower[h], &mut upper[0]);
-        merge_into(target, source[odd..].iter().copied().skip(offset).step_by(2));
+        merge_into(target, &source[odd..], offset, 2);
         source.truncate(odd);
     }
 
@@ -173,34 +181,32 @@ pub(super) fn spread(table: &[(f64, u64)], total: u64, k: usize) -> Vec<Vec<f64>
     levels
 }
 
-/// Merges ascending values into an ascending list, from the end, in place.
-fn merge_into(target: &mut Vec<f64>, values: impl DoubleEndedIterator<Item = f64> + ExactSizeIterator) {
-    let mut left = target.len();
-    let mut at = left + values.len();
-    target.resize(at, 0.0);
-    for x in values.rev() {
-        while left > 0 && target[left - 1] > x {
-            (left, at) = (left - 1, at - 1);
-            target[at] = target[left];
-        }
-        at -= 1;
-        target[at] = x;
+/// Merges every `step`-th of ascending values, from `offset` on, into an ascending list, from the
+/// end, in place. Their number is a multiple of `step`.
+fn merge_into(target: &mut Vec<f64>, source: &[f64], offset: usize, step: usize) {
+    let (mut left, mut right) = (target.len(), source.len() / step);
+    target.resize(left + right, 0.0);
+    while left > 0 && right > 0 {
+        let (x, y) = (source[(right - 1) * step + offset], target[left - 1]);
+        // Which one is greater can't be predicted, so there is no branch on it.
+        let stays = y > x;
+        target[left + right - 1] = if stays { y } else { x };
+        left -= usize::from(stays);
+        right -= usize::from(!stays);
+    }
+    for at in 0..right {
+        target[at] = source[at * step + offset];
     }
 }
 
 /// The number of values that `levels` compactors hold together.
 fn capacity(k: usize, levels: usize) -> usize {
-    (0..levels).map(|depth| share(k, depth)).sum()
+    shares(k).take(levels).sum()
 }
 
-/// The capacity of the compactor `depth` below the top: k, 2k/3, 4k/9, … but at least [`LEAST`].
-fn share(k: usize, depth: usize) -> usize {
-    let mut share = k;
-    for _ in 0..depth {
-        if share <= LEAST {
-            break;
-        }
-        share = (2 * share).div_ceil(3);
-    }
-    share.max(LEAST.min(k))
+/// The capacities of the compactors from the top down: k, 2k/3, 4k/9, … but at least [`LEAST`].
+fn shares(k: usize) -> impl Iterator<Item = usize> {
+    let least = LEAST.min(k);
+    std::iter::successors(Some(k), |share| Some(if *share <= LEAST { *share } else { (2 * *share).div_ceil(3) }))
+        .map(move |share| share.max(least))
 }

@@ -5,6 +5,10 @@ use serde::{Deserialize, Serialize};
 use super::fixed::{Fixed, decode};
 use super::{SketchError, ensure};
 
+mod many;
+
+pub(super) use many::{BLOCK, HALF_ULP, Terms, all_finite, extent, product};
+
 /// Adds between two carries; keeps every chunk, and the sum of two merged chunks, below 2^62.
 const LIMIT: u32 = 1 << 28;
 
@@ -29,7 +33,7 @@ const DIGIT: u64 = 0xffff_ffff;
 ///
 /// # Cost
 ///
-/// About 4 ns to add a number (naive addition: 1.3 ns) and 6 ns a product; some 40 bytes for data
+/// About 4 ns to add a number, 2 ns in slices (naive addition: 1.3 ns) and 6 ns a product; some 40 bytes for data
 /// of like size, at most 1.1 KiB. Reading the sum costs 60 ns, up to 200 ns for data of very
 /// different size.
 ///
@@ -90,7 +94,40 @@ impl ExactSum {
     /// assert_eq!(sum.sum(), 1.0);
     /// ```
     pub fn add_slice(&mut self, values: &[f64]) {
-        values.iter().for_each(|&x| self.add(x));
+        for block in values.chunks(BLOCK) {
+            if block.len() < 16 || !all_finite(block) {
+                block.iter().for_each(|&x| self.add(x));
+            } else {
+                self.drain(Terms::of(block), extent(block).1);
+            }
+        }
+    }
+
+    /// Adds `times` times the same number.
+    ///
+    /// ```
+    /// # use mlops_core::sketch::ExactSum;
+    /// let mut sum = ExactSum::default();
+    /// sum.add_times(0.1, 10);
+    /// assert_eq!(sum.sum(), 1.0);
+    /// ```
+    pub fn add_times(&mut self, x: f64, times: u64) {
+        if !x.is_finite() {
+            let count = match x {
+                x if x.is_nan() => &mut self.nan,
+                x if x > 0.0 => &mut self.positive_infinities,
+                _ => &mut self.negative_infinities,
+            };
+            *count = count.saturating_add(times);
+            return;
+        }
+        // Halves of a count are floats, which not every count is.
+        for half in [(times >> 32) as f64 * 4_294_967_296.0, (times & DIGIT) as f64] {
+            // Nothing need not widen the window.
+            if x != 0.0 && half != 0.0 {
+                self.add_product(x, half);
+            }
+        }
     }
 
     /// Adds `x · y` exactly.
@@ -151,6 +188,17 @@ impl ExactSum {
         self.pending += other.pending + 1;
         if self.pending >= LIMIT {
             self.carry();
+        }
+    }
+
+    /// Adds `times` times all that another sum holds.
+    pub(super) fn merge_times(&mut self, other: &Self, times: u64) {
+        let mut power = other.clone();
+        for bit in 0..64 - times.leading_zeros() {
+            if times >> bit & 1 == 1 {
+                self.merge(&power);
+            }
+            power.merge(&power.clone());
         }
     }
 

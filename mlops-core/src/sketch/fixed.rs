@@ -73,6 +73,13 @@ impl Fixed {
         self.times(&count.trimmed())
     }
 
+    /// `self + other`.
+    pub(super) fn plus(&self, other: &Self) -> Self {
+        let mut opposite = other.clone();
+        opposite.negative = !opposite.negative && !opposite.is_zero();
+        self.minus(&opposite)
+    }
+
     /// `self - other`.
     pub(super) fn minus(&self, other: &Self) -> Self {
         if other.is_zero() {

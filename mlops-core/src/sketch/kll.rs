@@ -160,7 +160,9 @@ impl Kll {
                     let accepted = compactors.push(piece);
                     refused += piece.len() - accepted.len();
                     self.count = self.count.saturating_add(accepted.len() as u64);
-                    self.range = accepted.iter().fold(self.range, |range, &x| widened(range, x, x));
+                    if let Some((min, max)) = range(accepted) {
+                        self.range = widened(self.range, min, max);
+                    }
                     compactors.settle(self.count);
                     piece.len()
                 }
@@ -168,6 +170,43 @@ impl Kll {
             rest = &rest[taken..];
         }
         refused
+    }
+
+    /// Takes in every value as often as its count says if the sketch stays exact then, as
+    /// [`update_slice`](Self::update_slice) would in any order; else it takes in nothing and says
+    /// `false`. NaN are passed over.
+    ///
+    /// For who has counted the values of a batch already: the cost is by value and not by
+    /// occurrence.
+    ///
+    /// ```
+    /// # use mlops_core::sketch::Kll;
+    /// let mut sketch = Kll::new(8)?;
+    /// assert!(sketch.tally(&[(1.0, 500), (2.0, 1)]));
+    /// assert_eq!((sketch.count(), sketch.quantile(0.5)), (501, Some(1.0)));
+    /// let many: Vec<(f64, u64)> = (0..9).map(|x| (f64::from(x), 1)).collect();
+    /// assert!(!sketch.tally(&many) && sketch.count() == 501);
+    /// # Ok::<(), mlops_core::sketch::SketchError>(())
+    /// ```
+    pub fn tally(&mut self, counts: &[(f64, u64)]) -> bool {
+        let State::Exact(table) = &mut self.state else { return false };
+        let values =
+            || counts.iter().filter(|(x, times)| !x.is_nan() && *times > 0).map(|(x, times)| (x + 0.0, *times));
+        let mut news: Vec<f64> = values()
+            .map(|(x, _)| x)
+            .filter(|x| table.binary_search_by(|entry| entry.0.total_cmp(x)).is_err())
+            .collect();
+        news.sort_unstable_by(f64::total_cmp);
+        news.dedup();
+        if table.len() + news.len() > self.k {
+            return false;
+        }
+        for (x, times) in values() {
+            tally(table, x, times);
+            self.count = self.count.saturating_add(times);
+            self.range = widened(self.range, x, x);
+        }
+        true
     }
 
     /// Takes in all that another sketch has seen, as if it had seen it itself, within the stated
@@ -425,6 +464,15 @@ impl Kll {
             self.state = State::Sketch(Compactors::new(self.k, self.seed, levels, self.count));
         }
     }
+}
+
+/// The least and the greatest of numbers of which none is NaN.
+fn range(values: &[f64]) -> Option<(f64, f64)> {
+    let first = *values.first()?;
+    let wider = |(least, greatest): (f64, f64), x: &f64| {
+        (if *x < least { *x } else { least }, if *x > greatest { *x } else { greatest })
+    };
+    Some(values.iter().fold((first, first), wider))
 }
 
 fn widened(range: Option<(f64, f64)>, min: f64, max: f64) -> Option<(f64, f64)> {

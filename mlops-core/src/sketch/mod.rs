@@ -10,7 +10,8 @@
 //! |---|---|---|---|
 //! | [`ExactSum`] | sums, dot products | ≤ 1.1 KiB | always, correctly rounded |
 //! | [`Moments`] | count, mean, variance, extremes | ≤ 2.3 KiB | always, correctly rounded |
-//! | [`Covariance`] | covariance and correlation of two columns | ≤ 5.7 KiB | always; covariance correctly rounded |
+//! | [`Shape`] | skewness, kurtosis | ≤ 2.3 KiB | order: always; powers to 106 bits |
+//! | [`CoMoments`] | covariance, correlation | ≤ 5.7 KiB | always |
 //! | [`Histogram`] | counts between fixed edges | 16 B a bin | always |
 //! | [`HyperLogLog`] | number of distinct values | ≤ 16 KiB | order: always; exact: to [`HyperLogLog::EXACT`] |
 //! | [`Kll`] | quantiles, ranks, distribution functions | about 3 *k* values | while at most *k* distinct values |
@@ -39,8 +40,8 @@
 //! assert_eq!(quantiles.quantile(0.5), Some(2.0));
 //! ```
 
+mod comoments;
 mod compactor;
-mod covariance;
 mod exact;
 mod fixed;
 mod histogram;
@@ -48,14 +49,16 @@ mod hll;
 mod kll;
 mod moments;
 mod number;
+mod shape;
 mod topk;
 
-pub use covariance::Covariance;
+pub use comoments::CoMoments;
 pub use exact::ExactSum;
 pub use histogram::Histogram;
 pub use hll::HyperLogLog;
 pub use kll::Kll;
 pub use moments::Moments;
+pub use shape::Shape;
 pub use topk::{Hit, TopK};
 
 /// Why a sketch could not be made, read or merged.
@@ -167,12 +170,14 @@ mod testing {
                 + 'static,
         >() {
         }
+        check::<super::CoMoments>();
         check::<super::ExactSum>();
         check::<super::Histogram>();
         check::<super::Hit>();
         check::<super::HyperLogLog>();
         check::<super::Kll>();
         check::<super::Moments>();
+        check::<super::Shape>();
         check::<super::TopK>();
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::exact::{BLOCK, HALF_ULP, Terms, all_finite, extent, product};
 use super::fixed::Fixed;
 use super::number::Number;
 use super::{ExactSum, SketchError, ensure};
@@ -22,7 +23,7 @@ use super::{ExactSum, SketchError, ensure};
 ///
 /// # Cost
 ///
-/// About 10 ns a value; some 100 bytes for data of like size, at most 2.3 KiB; half a microsecond
+/// About 10 ns a value, 5 in slices; some 100 bytes for data of like size, at most 2.3 KiB; half a microsecond
 /// to read a variance, for data of very different size some ten.
 ///
 /// ```
@@ -71,7 +72,50 @@ impl Moments {
     /// assert_eq!(moments.std(1), Some(1.0));
     /// ```
     pub fn update_slice(&mut self, values: &[f64]) {
-        values.iter().for_each(|&x| self.update(x));
+        for block in values.chunks(BLOCK) {
+            // Squares outside may lose bits as floats.
+            let (least, greatest) = extent(block);
+            if block.len() < 16 || !all_finite(block) || least < 1e-120 || greatest > 1e120 {
+                block.iter().for_each(|&x| self.update(x));
+                continue;
+            }
+            self.count = self.count.saturating_add(block.len() as u64);
+            let (min, max) = range(block);
+            self.widen(min, max);
+            let square = greatest * greatest;
+            self.sum.drain(Terms::of(block), greatest);
+            self.squares.drain(Terms::each(block, |x| product(x, x).0), square);
+            self.squares.drain(Terms::each(block, |x| product(x, x).1), square * HALF_ULP);
+        }
+    }
+
+    /// Takes `times` times the same value in.
+    ///
+    /// ```
+    /// # use mlops_core::sketch::Moments;
+    /// let (mut one, mut other) = (Moments::default(), Moments::default());
+    /// one.add(0.1, 3);
+    /// other.update_slice(&[0.1, 0.1, 0.1]);
+    /// assert_eq!(one, other);
+    /// ```
+    pub fn add(&mut self, x: f64, times: u64) {
+        if times == 0 {
+            return;
+        }
+        self.count = self.count.saturating_add(times);
+        self.sum.add_times(x, times);
+        if !(1e-120..1e120).contains(&x.abs()) {
+            let mut square = ExactSum::default();
+            square.add_product(x, x);
+            self.squares.merge_times(&square, times);
+        } else {
+            let (square, rest) = product(x, x);
+            self.squares.add_times(square, times);
+            self.squares.add_times(rest, times);
+        }
+        if !x.is_nan() {
+            self.widen(x, x);
+        }
     }
 
     /// Takes in all that another has seen; the result is equal to one fold over both inputs.
@@ -204,9 +248,9 @@ impl Moments {
         self.squares.fixed().times_count(self.count).minus(&sum.times(&sum))
     }
 
-    /// The sum as it is, if no value is infinite or NaN.
-    pub(super) fn finite_sum(&self) -> Option<Fixed> {
-        self.sum.special().is_none().then(|| self.sum.fixed())
+    /// Σx and Σx² of the finite values.
+    pub(super) fn sums(&self) -> (Fixed, Fixed) {
+        (self.sum.fixed(), self.squares.fixed())
     }
 
     #[inline]
@@ -215,6 +259,21 @@ impl Moments {
         let (min, max) = (min + 0.0, max + 0.0);
         self.range = Some(self.range.map_or((min, max), |(least, greatest)| (least.min(min), greatest.max(max))));
     }
+}
+
+/// The least and the greatest of numbers of which none is NaN.
+fn range(values: &[f64]) -> (f64, f64) {
+    let (mut least, mut greatest) = ([f64::INFINITY; 4], [f64::NEG_INFINITY; 4]);
+    let chunks = values.chunks_exact(4);
+    let rest = chunks.remainder();
+    for chunk in chunks {
+        for (lane, &x) in chunk.iter().enumerate() {
+            least[lane] = if x < least[lane] { x } else { least[lane] };
+            greatest[lane] = if x > greatest[lane] { x } else { greatest[lane] };
+        }
+    }
+    let least = least.iter().chain(rest).fold(f64::INFINITY, |least, x| least.min(*x));
+    (least, greatest.iter().chain(rest).fold(f64::NEG_INFINITY, |greatest, x| greatest.max(*x)))
 }
 
 #[derive(Serialize, Deserialize)]

@@ -28,6 +28,22 @@ pub(super) fn of(sketch: &Kll, most: usize, whole: bool) -> Option<Bins> {
         most if whole && max - min < 9e15 => whole_edges(min, max, most),
         most => even_edges(min, max, most),
     };
+    between(sketch, edges)
+}
+
+/// Bins with about as many values in each, between the quantiles of a sketch.
+pub(super) fn of_quantiles(sketch: &Kll, most: usize) -> Option<Bins> {
+    let most = most.max(1);
+    let shares: Vec<f64> = (0..=most).map(|i| i as f64 / most as f64).collect();
+    let mut edges = sketch.quantiles(&shares)?;
+    edges.dedup();
+    if edges.len() == 1 {
+        edges.push(edges[0]);
+    }
+    between(sketch, edges)
+}
+
+fn between(sketch: &Kll, edges: Vec<f64>) -> Option<Bins> {
     let count = sketch.count();
     let up_to = sketch.cdf(&edges[1..])?.into_iter().map(|share| (share * count as f64).round() as u64);
     let mut before = 0;

@@ -1,12 +1,12 @@
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field};
-use mlops_core::columns::{is_text, texts};
+use mlops_core::columns::is_text;
 use mlops_core::sketch::HyperLogLog;
 use mlops_core::{Error, Result, Role};
 use serde::{Deserialize, Serialize};
 
-use super::{NumberProfile, ProfileOptions, TemporalProfile, TextProfile};
+use super::{BinaryProfile, ListProfile, NumberProfile, ProfileOptions, TemporalProfile, TextProfile};
 
 /// What is in one column.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,10 +25,14 @@ pub struct ColumnProfile {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Values {
+    /// Binary values.
+    Binary(BinaryProfile),
     /// True or false.
     Boolean(BooleanProfile),
-    /// Nothing but the count: the column is nested, binary, an interval or nothing but null.
+    /// Nothing but the count: the column holds structures, intervals or nothing but null.
     Counted,
+    /// Lists and maps.
+    List(ListProfile),
     /// Whole numbers, floats and decimals.
     Number(NumberProfile),
     /// Dates, times, timestamps and durations.
@@ -55,6 +59,12 @@ impl ColumnProfile {
             D::Boolean => Values::Boolean(BooleanProfile::default()),
             text if is_text(text) => Values::Text(TextProfile::empty(options)?),
             number if number.is_numeric() => Values::Number(NumberProfile::empty(options)?),
+            D::Binary | D::LargeBinary | D::BinaryView | D::FixedSizeBinary(_) => {
+                Values::Binary(BinaryProfile::empty(options)?)
+            }
+            D::List(_) | D::LargeList(_) | D::FixedSizeList(..) | D::Map(..) => {
+                Values::List(ListProfile::empty(options)?)
+            }
             D::Date32 | D::Date64 | D::Time32(_) | D::Time64(_) | D::Timestamp(..) | D::Duration(_) => {
                 Values::Temporal(TemporalProfile::empty(options)?)
             }
@@ -105,7 +115,8 @@ impl ColumnProfile {
         let of = |sketch: &HyperLogLog| Some((sketch.estimate(), sketch.is_exact()));
         match &self.values {
             Values::Boolean(both) => Some((f64::from(u8::from(both.trues > 0) + u8::from(both.falses > 0)), true)),
-            Values::Counted => None,
+            Values::Binary(binaries) => of(&binaries.distinct),
+            Values::Counted | Values::List(_) => None,
             Values::Number(numbers) => of(&numbers.distinct),
             Values::Temporal(times) => of(&times.distinct),
             Values::Text(texts) => of(&texts.distinct),
@@ -114,7 +125,7 @@ impl ColumnProfile {
 
     pub(super) fn update(&mut self, column: &ArrayRef) -> Result<()> {
         let unpacked = match (&self.data_type, &self.values) {
-            (DataType::Dictionary(_, value), Values::Counted) if value.is_nested() => column,
+            (_, Values::Counted | Values::Text(_)) => column,
             (DataType::Dictionary(_, value), _) => &cast(column, value)?,
             _ => column,
         };
@@ -127,10 +138,12 @@ impl ColumnProfile {
                 both.trues = both.trues.saturating_add(values.true_count() as u64);
                 both.falses = both.falses.saturating_add(values.false_count() as u64);
             }
+            Values::Binary(binaries) => binaries.update(unpacked)?,
             Values::Counted => {}
+            Values::List(lists) => lists.update(unpacked)?,
             Values::Number(numbers) => numbers.update(unpacked, &self.name)?,
             Values::Temporal(times) => times.update(unpacked)?,
-            Values::Text(seen) => seen.update(&texts(unpacked, &self.name)?),
+            Values::Text(texts) => texts.update(unpacked, &self.name)?,
         }
         Ok(())
     }
@@ -143,7 +156,11 @@ impl ColumnProfile {
                 mine.trues = mine.trues.saturating_add(theirs.trues);
                 mine.falses = mine.falses.saturating_add(theirs.falses);
             }
-            (Values::Counted, Values::Counted) => {}
+            (Values::Binary(mine), Values::Binary(theirs)) => mine.merge(theirs),
+            (Values::List(mine), Values::List(theirs)) => mine.merge(theirs),
+            // Version 1 counted binary values and lists only, and what it didn't see nobody knows.
+            (mine, Values::Counted) => *mine = Values::Counted,
+            (Values::Counted, _) => {}
             (Values::Number(mine), Values::Number(theirs)) => mine.merge(theirs),
             (Values::Temporal(mine), Values::Temporal(theirs)) => mine.merge(theirs),
             (Values::Text(mine), Values::Text(theirs)) => mine.merge(theirs),

@@ -91,12 +91,12 @@ fn infer(column: &ColumnProfile) -> InferredColumn {
     }
 }
 
-fn meaning(column: &ColumnProfile) -> Meaning {
+pub(super) fn meaning(column: &ColumnProfile) -> Meaning {
     let (distinct, exact) = column.distinct().unwrap_or((f64::INFINITY, false));
     let all_differ = column.count() >= ENOUGH && distinct >= column.count() as f64 * if exact { 1.0 } else { 0.97 };
     match column.values() {
         _ if column.count() == 0 => Meaning::Empty,
-        Values::Counted => Meaning::Unknown,
+        Values::Binary(_) | Values::Counted | Values::List(_) => Meaning::Unknown,
         _ if exact && distinct == 1.0 => Meaning::Constant,
         Values::Boolean(_) => Meaning::Boolean,
         Values::Temporal(_) => Meaning::Moment,
@@ -162,14 +162,14 @@ fn type_of_texts(texts: &TextProfile) -> Option<DataType> {
 }
 
 /// A written number, but no code: `007` is not 7.
-fn is_number(text: &str) -> bool {
+pub(super) fn is_number(text: &str) -> bool {
     let digits = text.trim_start_matches(['+', '-']);
     let mut first = digits.bytes();
     let code = first.next() == Some(b'0') && first.next().is_some_and(|byte| byte.is_ascii_digit());
     digits.starts_with(|c: char| c.is_ascii_digit()) && !code && text.parse::<f64>().is_ok()
 }
 
-fn begins_with_date(text: &str) -> bool {
+pub(super) fn begins_with_date(text: &str) -> bool {
     let shape = |(i, byte): (usize, u8)| if i == 4 || i == 7 { byte == b'-' } else { byte.is_ascii_digit() };
     text.len() >= 10 && text.bytes().take(10).enumerate().all(shape)
 }

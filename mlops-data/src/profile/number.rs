@@ -1,11 +1,15 @@
-use arrow::array::{ArrayRef, AsArray};
+use std::borrow::Cow;
+
+use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray};
+use arrow::buffer::ScalarBuffer;
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type, UInt64Type};
 use mlops_core::Result;
 use mlops_core::columns::numbers;
-use mlops_core::sketch::{HyperLogLog, Kll, Moments};
+use mlops_core::sketch::{Hit, HyperLogLog, Kll, Moments, Shape};
 use serde::{Deserialize, Serialize};
 
+use super::few::few;
 use super::{Bins, ProfileOptions, bins};
 
 /// What is in a column of numbers.
@@ -16,6 +20,9 @@ use super::{Bins, ProfileOptions, bins};
 #[serde(deny_unknown_fields)]
 pub struct NumberProfile {
     moments: Moments,
+    /// Unknown if a part was profiled by version 1.
+    #[serde(default)]
+    shape: Option<Shape>,
     quantiles: Kll,
     pub(super) distinct: HyperLogLog,
     zeros: u64,
@@ -30,6 +37,7 @@ impl NumberProfile {
     pub(super) fn empty(options: &ProfileOptions) -> Result<Self> {
         Ok(Self {
             moments: Moments::default(),
+            shape: Some(Shape::default()),
             quantiles: options.quantiles()?,
             distinct: HyperLogLog::default(),
             zeros: 0,
@@ -82,6 +90,16 @@ impl NumberProfile {
         self.moments.std(ddof)
     }
 
+    /// The skewness, as pandas' `skew` gives it ([`Shape::skewness`]).
+    pub fn skew(&self) -> Option<f64> {
+        self.shape.as_ref()?.skewness(&self.moments)
+    }
+
+    /// The excess kurtosis, as pandas' `kurt` gives it ([`Shape::kurtosis`]).
+    pub fn kurtosis(&self) -> Option<f64> {
+        self.shape.as_ref()?.kurtosis(&self.moments)
+    }
+
     /// The least number.
     pub fn min(&self) -> Option<f64> {
         self.moments.min()
@@ -109,6 +127,26 @@ impl NumberProfile {
         bins::of(&self.quantiles, bins, self.fractions == 0)
     }
 
+    /// The numbers counted between at most `bins + 1` quantiles, so that each bin holds about as
+    /// many; fewer where numbers repeat. None if there are no numbers.
+    pub fn quantile_histogram(&self, bins: usize) -> Option<Bins> {
+        bins::of_quantiles(&self.quantiles, bins)
+    }
+
+    /// The `k` most frequent numbers, by descending count: exact up to so many different numbers as
+    /// the quantiles are, else those that are surely repeated, by the rank error.
+    pub fn top(&self, k: usize) -> Vec<Hit> {
+        let error = (2.0 * self.quantiles.rank_error() * self.quantiles.count() as f64).ceil() as u64;
+        let mut values = self.quantiles.weighted_values();
+        values.retain(|(_, count)| *count > error);
+        values.sort_by(|(x, a), (y, b)| b.cmp(a).then(x.total_cmp(y)));
+        // Each count may be off by the error in both directions; a hit counts from above.
+        let most = |count: u64| count.saturating_add(error).min(self.quantiles.count());
+        let hit = |(x, count): (f64, u64)| Hit { value: x.to_string(), count: most(count), error: 2 * error };
+        let bounded = |hit: Hit| Hit { error: hit.error.min(hit.count), ..hit };
+        values.into_iter().take(k).map(hit).map(bounded).collect()
+    }
+
     /// Count, mean and variance as they are folded.
     pub fn moments(&self) -> &Moments {
         &self.moments
@@ -120,38 +158,97 @@ impl NumberProfile {
     }
 
     pub(super) fn update(&mut self, column: &ArrayRef, name: &str) -> Result<()> {
-        let floats = numbers(column, name)?;
-        let mut finite = Vec::with_capacity(floats.len());
-        for x in floats.iter().flatten() {
-            if x.is_finite() {
-                finite.push(x);
-                self.zeros += u64::from(x == 0.0);
-                self.negatives += u64::from(x < 0.0);
-                self.fractions += u64::from(x.trunc() != x);
-            } else {
-                self.nan += u64::from(x.is_nan());
-                self.positive_infinities += u64::from(x == f64::INFINITY);
-                self.negative_infinities += u64::from(x == f64::NEG_INFINITY);
-            }
+        let floats = present(&numbers(column, name)?);
+        if !column.data_type().is_integer() {
+            self.take_floats(&floats);
+            return Ok(());
         }
-        self.moments.update_slice(&finite);
-        self.quantiles.update_slice(&finite);
-        match column.data_type() {
-            DataType::UInt64 => {
-                // Another name for the same 64 bits: distinct stays distinct.
-                column.as_primitive::<UInt64Type>().iter().flatten().for_each(|x| self.distinct.insert_i64(x as i64));
-            }
-            integer if integer.is_integer() => {
-                let whole = cast(column, &DataType::Int64)?;
-                whole.as_primitive::<Int64Type>().iter().flatten().for_each(|x| self.distinct.insert_i64(x));
-            }
-            _ => floats.iter().flatten().filter(|x| !x.is_nan()).for_each(|x| self.distinct.insert_f64(x)),
+        if *column.data_type() == DataType::UInt64 {
+            // Another name for the same 64 bits: distinct stays distinct.
+            let whole: Vec<i64> = column.as_primitive::<UInt64Type>().iter().flatten().map(|x| x as i64).collect();
+            self.take_integers(&floats, &whole, |bits| bits as f64);
+        } else {
+            let whole = present(cast(column, &DataType::Int64)?.as_primitive::<Int64Type>());
+            self.take_integers(&floats, &whole, |bits| bits as i64 as f64);
         }
         Ok(())
     }
 
+    fn take_floats(&mut self, values: &[f64]) {
+        if self.quantiles.is_exact()
+            && let Some(counts) = few(values.iter().map(|x| (x + 0.0).to_bits()))
+        {
+            let counts: Vec<(f64, u64)> = counts.into_iter().map(|(bits, n)| (f64::from_bits(bits), n)).collect();
+            if self.take_counts(&counts) {
+                return self.distinct.extend_f64(counts.into_iter().map(|(x, _)| x).filter(|x| !x.is_nan()));
+            }
+        }
+        self.take_slice(values);
+        self.distinct.extend_f64(values.iter().copied().filter(|x| !x.is_nan()));
+    }
+
+    /// Takes in integers, of which `float` gives the float by the bits.
+    fn take_integers(&mut self, floats: &[f64], whole: &[i64], float: fn(u64) -> f64) {
+        if self.quantiles.is_exact()
+            && let Some(counts) = few(whole.iter().map(|x| *x as u64))
+        {
+            let floats: Vec<(f64, u64)> = counts.iter().map(|(bits, times)| (float(*bits), *times)).collect();
+            if self.take_counts(&floats) {
+                return self.distinct.extend_i64(counts.into_iter().map(|(bits, _)| bits as i64));
+            }
+        }
+        self.take_slice(floats);
+        self.distinct.extend_i64(whole.iter().copied());
+    }
+
+    /// Takes in values with their counts if the quantiles stay exact; all or nothing.
+    fn take_counts(&mut self, counts: &[(f64, u64)]) -> bool {
+        let finite: Vec<(f64, u64)> = counts.iter().copied().filter(|(x, _)| x.is_finite()).collect();
+        if !self.quantiles.tally(&finite) {
+            return false;
+        }
+        for (x, times) in finite {
+            self.moments.add(x, times);
+            self.shape.iter_mut().for_each(|shape| shape.add(x, times));
+            self.zeros += if x == 0.0 { times } else { 0 };
+            self.negatives += if x < 0.0 { times } else { 0 };
+            self.fractions += if x.trunc() == x { 0 } else { times };
+        }
+        counts.iter().filter(|(x, _)| !x.is_finite()).for_each(|(x, times)| self.count_special(*x, *times));
+        true
+    }
+
+    fn take_slice(&mut self, values: &[f64]) {
+        let odd = values.iter().fold(0.0, |odd, x| odd + x * 0.0);
+        let kept: Cow<'_, [f64]> = if odd == 0.0 {
+            Cow::Borrowed(values)
+        } else {
+            values.iter().filter(|x| !x.is_finite()).for_each(|x| self.count_special(*x, 1));
+            Cow::Owned(values.iter().copied().filter(|x| x.is_finite()).collect())
+        };
+        let count = |is: fn(f64) -> bool| kept.iter().map(|x| u64::from(is(*x))).sum::<u64>();
+        self.zeros += count(|x| x == 0.0);
+        self.negatives += count(|x| x < 0.0);
+        self.fractions += count(|x| !is_whole(x));
+        self.moments.update_slice(&kept);
+        self.shape.iter_mut().for_each(|shape| shape.update_slice(&kept));
+        self.quantiles.update_slice(&kept);
+    }
+
+    fn count_special(&mut self, x: f64, times: u64) {
+        match x {
+            x if x.is_nan() => self.nan += times,
+            x if x > 0.0 => self.positive_infinities += times,
+            _ => self.negative_infinities += times,
+        }
+    }
+
     pub(super) fn merge(&mut self, other: &Self) {
         self.moments.merge(&other.moments);
+        self.shape = self.shape.take().zip(other.shape.as_ref()).map(|(mut mine, theirs)| {
+            mine.merge(theirs);
+            mine
+        });
         self.quantiles.merge(&other.quantiles);
         self.distinct.merge(&other.distinct);
         let add = |mine: &mut u64, theirs: u64| *mine = mine.saturating_add(theirs);
@@ -167,4 +264,20 @@ impl NumberProfile {
     pub(super) fn count(&self) -> u64 {
         self.finite().saturating_add(self.nan).saturating_add(self.infinities())
     }
+}
+
+/// The values that are not null; not copied if all are.
+pub(super) fn present<T: ArrowPrimitiveType>(column: &PrimitiveArray<T>) -> ScalarBuffer<T::Native> {
+    if column.null_count() == 0 {
+        return column.values().clone();
+    }
+    column.iter().flatten().collect::<Vec<_>>().into()
+}
+
+/// Whether a finite number has no fraction.
+#[inline]
+fn is_whole(x: f64) -> bool {
+    const FAR: f64 = 6_755_399_441_055_744.0; // 1.5 · 2^52: adding it rounds to whole numbers.
+    const NEAR: f64 = 2_251_799_813_685_248.0; // 2^51
+    if x.abs() < NEAR { (x + FAR) - FAR == x } else { x.trunc() == x }
 }

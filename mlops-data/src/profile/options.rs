@@ -24,11 +24,14 @@ pub struct ProfileOptions {
     /// Up to how many distinct texts their frequencies are exact, from 2 to 2²⁴; beyond, the error
     /// of a frequency is at most 2 / this.
     pub text_capacity: usize,
+    /// Up to how many bytes of distinct texts, 20 more counted for each, their frequencies are exact; beyond, the
+    /// rarer half is forgotten, and each frequency states its error.
+    pub text_bytes: usize,
 }
 
 impl Default for ProfileOptions {
     fn default() -> Self {
-        Self { quantile_capacity: 550, text_capacity: 1024 }
+        Self { quantile_capacity: 550, text_capacity: 1024, text_bytes: 1 << 15 }
     }
 }
 
@@ -47,12 +50,24 @@ impl ProfileOptions {
         self
     }
 
+    /// Up to how many bytes of distinct texts their frequencies are exact.
+    #[must_use]
+    pub fn with_text_bytes(mut self, bytes: usize) -> Self {
+        self.text_bytes = bytes;
+        self
+    }
+
     pub(super) fn quantiles(&self) -> Result<Kll> {
         Kll::new(self.quantile_capacity).map_err(refused)
     }
 
     pub(super) fn texts(&self) -> Result<TopK> {
-        TopK::new(self.text_capacity).map_err(refused)
+        Ok(TopK::new(self.text_capacity).map_err(refused)?.with_budget(self.text_bytes))
+    }
+
+    /// Lengths need less: they are few, or their distribution is worth no more.
+    pub(super) fn lengths(&self) -> Result<Kll> {
+        Kll::new(self.quantile_capacity.min(32)).map_err(refused)
     }
 }
 

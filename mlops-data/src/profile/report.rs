@@ -7,7 +7,7 @@ use mlops_core::report::{Chart, Grid, Report, Section, number};
 use super::sparkline::sparkline;
 use super::temporal::show;
 use super::words::{grouped, optional, percent, shortened};
-use super::{Bins, ColumnSummary, Profile, ProfileSummary, Stats};
+use super::{Alert, Bins, ColumnSummary, LengthSummary, Profile, ProfileSummary, Stats};
 
 const WIDEST: usize = 40;
 
@@ -22,12 +22,19 @@ impl ProfileSummary {
     pub fn to_report(&self, title: &str) -> Report {
         let overview = Section::new("Columns").with_grid(self.grid());
         let report = Report::new(title).with_subtitle(self.headline()).with_section(overview);
+        let report = if self.alerts.is_empty() { report } else { report.with_section(self.alert_section()) };
         self.columns.iter().fold(report, |report, column| report.with_section(column.section()))
+    }
+
+    fn alert_section(&self) -> Section {
+        let cells = |alert: &Alert| [alert.column.clone(), alert.message.clone(), alert.remedy.clone()];
+        let grid = Grid::new(["column", "what was seen", "what to do"]);
+        Section::new("Alerts").with_grid(self.alerts.iter().map(cells).fold(grid, Grid::with_row))
     }
 
     /// One row for each column: what is missing, how many values differ, what they are.
     pub fn grid(&self) -> Grid {
-        let header = ["column", "type", "missing", "distinct", "least", "mean", "greatest", "values"];
+        let header = ["column", "type", "about", "missing", "distinct", "least", "mean", "greatest", "values"];
         self.columns.iter().fold(Grid::new(header), |grid, column| grid.with_row(column.cells()))
     }
 
@@ -41,7 +48,9 @@ impl ProfileSummary {
 /// A table for a terminal, one line a column.
 impl fmt::Display for ProfileSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}\n{}", self.headline(), self.grid())
+        write!(f, "{}\n{}", self.headline(), self.grid())?;
+        self.alerts.iter().try_for_each(|alert| write!(f, "\n! {alert}"))?;
+        if self.alerts.is_empty() { Ok(()) } else { f.write_str("\n") }
     }
 }
 
@@ -53,14 +62,15 @@ impl fmt::Display for Profile {
 }
 
 impl ColumnSummary {
-    fn cells(&self) -> [String; 8] {
+    fn cells(&self) -> [String; 9] {
         let name = match self.role {
             Role::Feature => shortened(&self.name, WIDEST),
             role => format!("{} ({role})", shortened(&self.name, WIDEST)),
         };
         let [least, mean, greatest, values] = self.stats_cells();
         let missing = percent(self.null_fraction());
-        [name, shortened(&self.data_type, WIDEST), missing, self.distinct_in_words(), least, mean, greatest, values]
+        let (data_type, about) = (shortened(&self.data_type, WIDEST), self.semantic.to_string());
+        [name, data_type, about, missing, self.distinct_in_words(), least, mean, greatest, values]
     }
 
     fn stats_cells(&self) -> [String; 4] {
@@ -69,6 +79,11 @@ impl ColumnSummary {
         match &self.stats {
             Stats::Boolean { trues, .. } => [none(), none(), none(), format!("{} true", self.share(*trues))],
             Stats::Counted => [none(), none(), none(), none()],
+            Stats::Binary { lengths, .. } | Stats::List { lengths, .. } => {
+                let length = |length: Option<u64>| length.map(grouped).unwrap_or_default();
+                let (min, max) = (length(lengths.min), length(lengths.max));
+                [none(), none(), none(), format!("lengths {min} to {max}")]
+            }
             Stats::Number { min, mean, max, histogram, .. } => {
                 [optional(*min), optional(*mean), optional(*max), line(histogram)]
             }
@@ -98,15 +113,22 @@ impl ColumnSummary {
         let mut figures = vec![("missing", missing), ("distinct", self.distinct_in_words())];
         figures.extend(self.stats.figures());
         figures.retain(|(_, value)| !value.is_empty());
-        let section =
-            Section::new(&self.name).with_paragraph(format!("{}, {}", self.data_type, self.role)).with_figures(figures);
+        let section = Section::new(&self.name)
+            .with_paragraph(format!("{}, {}, {}", self.data_type, self.semantic, self.role))
+            .with_figures(figures);
         match &self.stats {
             Stats::Boolean { trues, falses } => {
                 let counts = [*trues as f64, *falses as f64];
                 section.with_chart(Chart::bars("How often", ["true", "false"]).with_series("rows", counts))
             }
             Stats::Counted => section,
-            Stats::Number { histogram, .. } => with_histogram(section, histogram.as_ref(), number),
+            Stats::Binary { lengths, .. } | Stats::List { lengths, .. } => {
+                with_histogram(section, lengths.histogram.as_ref(), number)
+            }
+            Stats::Number { histogram, quantile_histogram, .. } => {
+                let section = with_histogram(section, histogram.as_ref(), number);
+                with_quantiles(section, quantile_histogram.as_ref())
+            }
             Stats::Temporal { histogram, .. } => {
                 with_histogram(section, histogram.as_ref(), |tick| tick_label(tick, &self.data_type))
             }
@@ -132,7 +154,31 @@ impl Stats {
         let count = |n: &u64| if *n > 0 { grouped(*n) } else { String::new() };
         match self {
             Self::Boolean { .. } | Self::Counted => Vec::new(),
-            Self::Number { nan, infinities, zeros, negatives, mean, std, min, max, quantiles, rank_error, .. } => {
+            Self::Binary { lengths, invalid_utf8 } => {
+                let mut figures = lengths.figures();
+                figures.push(("not UTF-8", count(invalid_utf8)));
+                figures
+            }
+            Self::List { lengths, null_elements } => {
+                let mut figures = lengths.figures();
+                figures.push(("null elements", count(null_elements)));
+                figures
+            }
+            Self::Number {
+                nan,
+                infinities,
+                zeros,
+                negatives,
+                mean,
+                std,
+                skew,
+                kurtosis,
+                min,
+                max,
+                quantiles,
+                rank_error,
+                ..
+            } => {
                 let quantile = |share: f64| quantiles.iter().find(|q| q.q == share).map(|q| q.value);
                 let error = if *rank_error > 0.0 { format!("{} of rank", percent(*rank_error)) } else { String::new() };
                 vec![
@@ -143,6 +189,8 @@ impl Stats {
                     ("greatest", optional(*max)),
                     ("mean", optional(*mean)),
                     ("deviation", optional(*std)),
+                    ("skewness", optional(*skew)),
+                    ("excess kurtosis", optional(*kurtosis)),
                     ("zero", count(zeros)),
                     ("negative", count(negatives)),
                     ("NaN", count(nan)),
@@ -150,8 +198,14 @@ impl Stats {
                     ("quantiles are off by", error),
                 ]
             }
-            Self::Temporal { min, max, .. } => {
-                vec![("earliest", min.clone().unwrap_or_default()), ("latest", max.clone().unwrap_or_default())]
+            Self::Temporal { min, max, mean, quantiles, .. } => {
+                let median = quantiles.iter().find(|(q, _)| *q == 0.5).map(|(_, moment)| moment.clone());
+                vec![
+                    ("earliest", min.clone().unwrap_or_default()),
+                    ("median", median.unwrap_or_default()),
+                    ("mean", mean.clone().unwrap_or_default()),
+                    ("latest", max.clone().unwrap_or_default()),
+                ]
             }
             Self::Text { empties, padded, min_length, mean_length, max_length, .. } => {
                 let whole = |n: &Option<u64>| n.map(grouped).unwrap_or_default();
@@ -167,12 +221,40 @@ impl Stats {
     }
 }
 
+impl LengthSummary {
+    fn figures(&self) -> Vec<(&'static str, String)> {
+        let whole = |n: Option<u64>| n.map(grouped).unwrap_or_default();
+        vec![
+            ("shortest", whole(self.min)),
+            ("mean length", optional(self.mean)),
+            ("longest", whole(self.max)),
+            ("empty", whole(Some(self.empties).filter(|n| *n > 0))),
+        ]
+    }
+}
+
 /// The section with a picture of `bins`, each labelled by its middle; a single value needs none.
 fn with_histogram(section: Section, bins: Option<&Bins>, label: impl Fn(f64) -> String) -> Section {
     let Some(bins) = bins.filter(|bins| bins.counts.len() > 1) else { return section };
     let labels = bins.edges.windows(2).map(|edges| label(edges[0] / 2.0 + edges[1] / 2.0));
     let counts = bins.counts.iter().map(|count| *count as f64);
     section.with_chart(Chart::bars("Distribution", labels).with_series("rows", counts))
+}
+
+/// The section with a picture of the quantiles between which lie about as many values; few values
+/// need none.
+fn with_quantiles(section: Section, bins: Option<&Bins>) -> Section {
+    let Some(bins) = bins.filter(|bins| bins.counts.len() > 4) else { return section };
+    let total = bins.counts.iter().sum::<u64>().max(1) as f64;
+    let mut below = 0;
+    let shares = bins.counts.iter().map(|count| {
+        below += count;
+        percent(below as f64 / total)
+    });
+    let labels: Vec<String> = ["0%".to_owned()].into_iter().chain(shares).collect();
+    let edges = bins.edges.iter().copied();
+    section
+        .with_chart(Chart::lines("Quantiles", labels).with_series("value", edges).with_x_label("share of the values"))
 }
 
 fn tick_label(tick: f64, data_type: &str) -> String {

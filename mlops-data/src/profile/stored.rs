@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{ColumnProfile, Profile, ProfileOptions, Values};
 
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The stored form of a profile.
 #[derive(Serialize, Deserialize)]
@@ -72,8 +72,8 @@ impl TryFrom<Stored> for Profile {
     type Error = String;
 
     fn try_from(Stored { version, rows, columns }: Stored) -> Result<Self, String> {
-        if version != VERSION {
-            return Err(format!("format version {version} is not {VERSION}"));
+        if !(1..=VERSION).contains(&version) {
+            return Err(format!("format version {version} is not from 1 to {VERSION}"));
         }
         columns.iter().try_for_each(|column| check(column, rows))?;
         Ok(Self { rows, columns })
@@ -85,15 +85,19 @@ impl TryFrom<Stored> for Profile {
 fn check(column: &ColumnProfile, rows: u64) -> Result<(), String> {
     let field = Field::new(&column.name, column.data_type.clone(), true);
     let empty = ColumnProfile::empty(&field, &ProfileOptions::default()).map_err(|e| e.to_string())?;
-    if discriminant(&empty.values) != discriminant(&column.values) {
+    let only_counted =
+        matches!((&empty.values, &column.values), (Values::Binary(_) | Values::List(_), Values::Counted));
+    if discriminant(&empty.values) != discriminant(&column.values) && !only_counted {
         return Err(format!("column '{}' is {} but profiled as another kind", column.name, column.data_type));
     }
     let count = match &column.values {
         Values::Boolean(both) => both.trues.checked_add(both.falses),
+        Values::Binary(binaries) => Some(binaries.lengths.count()),
         Values::Counted => Some(column.count),
+        Values::List(lists) => Some(lists.lengths.count()),
         Values::Number(numbers) => Some(numbers.count()),
         Values::Temporal(times) => Some(times.count()),
-        Values::Text(texts) => Some(texts.count()),
+        Values::Text(texts) => Some(texts.total()),
     };
     if count == Some(column.count) && column.count.checked_add(column.nulls) == Some(rows) {
         return Ok(());

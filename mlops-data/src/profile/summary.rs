@@ -3,9 +3,10 @@ use mlops_core::sketch::Hit;
 use serde::{Deserialize, Serialize};
 
 use super::temporal::show;
-use super::{Bins, ColumnProfile, Profile, Values};
+use super::{Alert, Bins, ColumnProfile, Lengths, Profile, Semantic, Values};
 
 const BINS: usize = 24;
+const QUANTILE_BINS: usize = 10;
 const TOP: usize = 10;
 const QUANTILES: [f64; 7] = [0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99];
 
@@ -30,6 +31,8 @@ pub struct ProfileSummary {
     pub rows: u64,
     /// The columns, in order of the schema.
     pub columns: Vec<ColumnSummary>,
+    /// What to know before learning from them.
+    pub alerts: Vec<Alert>,
 }
 
 /// What is worth reading of one column.
@@ -43,6 +46,8 @@ pub struct ColumnSummary {
     pub data_type: String,
     /// What it is for.
     pub role: Role,
+    /// What its values are about.
+    pub semantic: Semantic,
     /// How many values are not null.
     pub count: u64,
     /// How many values are null.
@@ -60,6 +65,14 @@ pub struct ColumnSummary {
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Stats {
+    /// Binary values.
+    #[non_exhaustive]
+    Binary {
+        /// How long they are, in bytes.
+        lengths: LengthSummary,
+        /// How many are not text in UTF-8.
+        invalid_utf8: u64,
+    },
     /// True or false.
     #[non_exhaustive]
     Boolean {
@@ -70,6 +83,14 @@ pub enum Stats {
     },
     /// Nothing but the count.
     Counted,
+    /// Lists or maps.
+    #[non_exhaustive]
+    List {
+        /// How many elements they have.
+        lengths: LengthSummary,
+        /// How many elements are null.
+        null_elements: u64,
+    },
     /// Numbers; all but the first counts are of the finite ones.
     #[non_exhaustive]
     Number {
@@ -85,6 +106,10 @@ pub enum Stats {
         mean: Option<f64>,
         /// The standard deviation of a sample (n - 1).
         std: Option<f64>,
+        /// The skewness of a sample.
+        skew: Option<f64>,
+        /// The excess kurtosis of a sample.
+        kurtosis: Option<f64>,
         /// The least.
         min: Option<f64>,
         /// The greatest.
@@ -93,8 +118,12 @@ pub enum Stats {
         quantiles: Vec<QuantileSummary>,
         /// By how much the rank of a quantile may be off, as a share of the count.
         rank_error: f64,
-        /// How they are distributed.
+        /// The most frequent ones; beyond the exact range those that surely repeat.
+        top: Vec<Hit>,
+        /// How they are distributed, in bins of equal width.
         histogram: Option<Bins>,
+        /// How they are distributed, in bins of about equal count.
+        quantile_histogram: Option<Bins>,
     },
     /// Dates, times, timestamps or durations.
     #[non_exhaustive]
@@ -103,13 +132,17 @@ pub enum Stats {
         min: Option<String>,
         /// The latest.
         max: Option<String>,
+        /// The mean.
+        mean: Option<String>,
+        /// Quantiles.
+        quantiles: Vec<(f64, String)>,
         /// How they are distributed, in the unit of the column.
         histogram: Option<Bins>,
     },
     /// Texts.
     #[non_exhaustive]
     Text {
-        /// The most frequent ones.
+        /// The most frequent ones of which at least half of the count is certain.
         top: Vec<Hit>,
         /// Whether no text was ever left out of the count.
         top_is_exact: bool,
@@ -128,6 +161,35 @@ pub enum Stats {
     },
 }
 
+/// How long values are.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct LengthSummary {
+    /// The least length.
+    pub min: Option<u64>,
+    /// The mean length.
+    pub mean: Option<f64>,
+    /// The greatest length.
+    pub max: Option<u64>,
+    /// How many values are of length 0.
+    pub empties: u64,
+    /// How the lengths are distributed.
+    pub histogram: Option<Bins>,
+}
+
+impl LengthSummary {
+    fn of(lengths: &Lengths) -> Self {
+        Self {
+            min: lengths.min(),
+            mean: lengths.mean(),
+            max: lengths.max(),
+            empties: lengths.empties(),
+            histogram: lengths.histogram(BINS),
+        }
+    }
+}
+
 /// A quantile.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -141,7 +203,18 @@ pub struct QuantileSummary {
 
 impl ProfileSummary {
     pub(super) fn of(profile: &Profile) -> Self {
-        Self { rows: profile.rows(), columns: profile.columns().iter().map(ColumnSummary::of).collect() }
+        Self {
+            rows: profile.rows(),
+            columns: profile.columns().iter().map(ColumnSummary::of).collect(),
+            alerts: profile.alerts(),
+        }
+    }
+
+    /// With these alerts instead: with those of [`Relations`](super::Relations), for example.
+    #[must_use]
+    pub fn with_alerts(mut self, alerts: Vec<Alert>) -> Self {
+        self.alerts = alerts;
+        self
     }
 
     /// What share of all values is null; 0 if there are none.
@@ -159,6 +232,7 @@ impl ColumnSummary {
             name: column.name().to_owned(),
             data_type: column.data_type().to_string(),
             role: column.role(),
+            semantic: column.semantic(),
             count: column.count(),
             nulls: column.nulls(),
             distinct: distinct.map(|(count, _)| count),
@@ -174,10 +248,16 @@ impl ColumnSummary {
 }
 
 impl Stats {
-    fn of(column: &ColumnProfile) -> Self {
+    pub(super) fn of(column: &ColumnProfile) -> Self {
         match column.values() {
+            Values::Binary(binaries) => {
+                Self::Binary { lengths: LengthSummary::of(binaries.lengths()), invalid_utf8: binaries.invalid_utf8() }
+            }
             Values::Boolean(both) => Self::Boolean { trues: both.trues, falses: both.falses },
             Values::Counted => Self::Counted,
+            Values::List(lists) => {
+                Self::List { lengths: LengthSummary::of(lists.lengths()), null_elements: lists.null_elements() }
+            }
             Values::Number(numbers) => Self::Number {
                 nan: numbers.nan(),
                 infinities: numbers.infinities(),
@@ -186,6 +266,8 @@ impl Stats {
                 mean: numbers.mean(),
                 // Of numbers around 1e300 the deviation may be no float, and JSON has no infinity.
                 std: numbers.std(1).filter(|std| std.is_finite()),
+                skew: numbers.skew(),
+                kurtosis: numbers.kurtosis(),
                 min: numbers.min(),
                 max: numbers.max(),
                 quantiles: QUANTILES
@@ -193,15 +275,22 @@ impl Stats {
                     .filter_map(|q| Some(QuantileSummary { q: *q, value: numbers.quantile(*q)? }))
                     .collect(),
                 rank_error: numbers.rank_error(),
+                top: numbers.top(TOP),
                 histogram: numbers.histogram(BINS),
+                quantile_histogram: numbers.quantile_histogram(QUANTILE_BINS),
             },
             Values::Temporal(times) => Self::Temporal {
                 min: times.min().map(|tick| show(tick, column.data_type())),
                 max: times.max().map(|tick| show(tick, column.data_type())),
+                mean: times.mean().map(|tick| show(tick, column.data_type())),
+                quantiles: QUANTILES
+                    .iter()
+                    .filter_map(|q| Some((*q, show(times.quantile(*q)?, column.data_type()))))
+                    .collect(),
                 histogram: times.histogram(BINS),
             },
             Values::Text(texts) => Self::Text {
-                top: texts.top(TOP),
+                top: texts.top(TOP).into_iter().filter(|hit| hit.error <= hit.count / 2).collect(),
                 top_is_exact: texts.top_is_exact(),
                 empties: texts.empties(),
                 padded: texts.padded(),

@@ -1,13 +1,15 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, Int64Array};
-use arrow::compute::cast;
+use arrow::compute::{cast, max, min};
 use arrow::datatypes::{DataType, Int64Type};
 use arrow::util::display::array_value_to_string;
 use mlops_core::Result;
-use mlops_core::sketch::{HyperLogLog, Kll};
+use mlops_core::sketch::{HyperLogLog, Kll, Moments};
 use serde::{Deserialize, Serialize};
 
+use super::few::few;
+use super::number::present;
 use super::{Bins, ProfileOptions, bins};
 
 /// What is in a column of dates, times, timestamps or durations, as integers of the column's unit.
@@ -15,13 +17,21 @@ use super::{Bins, ProfileOptions, bins};
 #[serde(deny_unknown_fields)]
 pub struct TemporalProfile {
     range: Option<(i64, i64)>,
+    /// Unknown if a part was profiled by version 1.
+    #[serde(default)]
+    moments: Option<Moments>,
     quantiles: Kll,
     pub(super) distinct: HyperLogLog,
 }
 
 impl TemporalProfile {
     pub(super) fn empty(options: &ProfileOptions) -> Result<Self> {
-        Ok(Self { range: None, quantiles: options.quantiles()?, distinct: HyperLogLog::default() })
+        Ok(Self {
+            range: None,
+            moments: Some(Moments::default()),
+            quantiles: options.quantiles()?,
+            distinct: HyperLogLog::default(),
+        })
     }
 
     /// The earliest, exactly.
@@ -32,6 +42,11 @@ impl TemporalProfile {
     /// The latest, exactly.
     pub fn max(&self) -> Option<i64> {
         self.range.map(|(_, max)| max)
+    }
+
+    /// The mean, rounded as a float is.
+    pub fn mean(&self) -> Option<i64> {
+        self.moments.as_ref()?.mean().map(|x| x.round() as i64)
     }
 
     /// The moment before which lies the share `q` of all; off by the
@@ -54,12 +69,24 @@ impl TemporalProfile {
     pub(super) fn update(&mut self, column: &ArrayRef) -> Result<()> {
         let ticks = cast(column, &DataType::Int64)?;
         let ticks = ticks.as_primitive::<Int64Type>();
-        let mut floats = Vec::with_capacity(ticks.len());
-        for tick in ticks.iter().flatten() {
-            self.widen(tick, tick);
-            self.distinct.insert_i64(tick);
-            floats.push(tick as f64);
+        if let (Some(min), Some(max)) = (min(ticks), max(ticks)) {
+            self.widen(min, max);
         }
+        let ticks = present(ticks);
+        if self.quantiles.is_exact()
+            && let Some(counts) = few(ticks.iter().map(|tick| *tick as u64))
+        {
+            let floats: Vec<(f64, u64)> = counts.iter().map(|(bits, times)| (*bits as i64 as f64, *times)).collect();
+            if self.quantiles.tally(&floats) {
+                self.distinct.extend_i64(counts.into_iter().map(|(bits, _)| bits as i64));
+                let moments = self.moments.iter_mut();
+                moments.for_each(|moments| floats.iter().for_each(|(x, times)| moments.add(*x, *times)));
+                return Ok(());
+            }
+        }
+        let floats: Vec<f64> = ticks.iter().map(|tick| *tick as f64).collect();
+        self.distinct.extend_i64(ticks.iter().copied());
+        self.moments.iter_mut().for_each(|moments| moments.update_slice(&floats));
         self.quantiles.update_slice(&floats);
         Ok(())
     }
@@ -68,6 +95,10 @@ impl TemporalProfile {
         if let Some((min, max)) = other.range {
             self.widen(min, max);
         }
+        self.moments = self.moments.take().zip(other.moments.as_ref()).map(|(mut mine, theirs)| {
+            mine.merge(theirs);
+            mine
+        });
         self.quantiles.merge(&other.quantiles);
         self.distinct.merge(&other.distinct);
     }

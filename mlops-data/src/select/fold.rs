@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{Float64Array, RecordBatch};
 use mlops_core::columns::find_column;
-use mlops_core::sketch::{Covariance, ExactSum, Moments};
+use mlops_core::sketch::{CoMoments, ExactSum, Moments};
 use mlops_core::special::{chi_square_sf, f_sf};
 use mlops_core::{Accumulator, Error, Result};
 
@@ -20,7 +20,7 @@ pub(super) enum Sums {
     /// The sums of each class, and how many rows it has.
     Amounts { classes: SeenClasses, rows: Vec<u64>, of_class: Vec<Vec<ExactSum>> },
     /// The moments with the target.
-    Pairs(Vec<Covariance>),
+    Pairs(Vec<CoMoments>),
     /// The moments of each class.
     Spreads { classes: SeenClasses, of_class: Vec<Vec<Moments>> },
 }
@@ -73,7 +73,7 @@ impl Accumulator for ScoreFold {
                     return Ok(());
                 }
                 for (i, values) in columns.iter().enumerate().filter(|(i, _)| whole(*i)) {
-                    values.values().iter().zip(y.values()).for_each(|(x, y)| pairs[i].update(*x, *y));
+                    pairs[i].update_slices(values.values(), y.values());
                 }
             }
             Sums::Spreads { classes, of_class } => {
@@ -136,7 +136,7 @@ impl Accumulator for ScoreFold {
                 Ok((0..self.names.len()).map(|i| chi_square(&sums(i), whole(i), &rows)).collect())
             }
             Sums::Pairs(pairs) => {
-                let rows = pairs.first().map_or(0, Covariance::count);
+                let rows = pairs.first().map_or(0, CoMoments::count);
                 if rows == 0 {
                     return Err(self.no_rows());
                 }
@@ -183,7 +183,7 @@ fn one_way_f(classes: &[&Moments]) -> Scored {
 
 /// The F of a correlation r: r² / (1 − r²) times the degrees of freedom. A constant has none, and so
 /// no correlation; for a perfect one it is the greatest float, as scikit-learn has it.
-fn correlation_f(pair: &Covariance) -> Scored {
+fn correlation_f(pair: &CoMoments) -> Scored {
     let degrees = pair.count() as f64 - 2.0;
     let r = pair.correlation().unwrap_or(0.0);
     let f = r * r / (1.0 - r * r) * degrees;

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
 use mlops_core::columns::is_numeric;
-use mlops_core::sketch::{Covariance, ExactSum, Moments};
+use mlops_core::sketch::{CoMoments, ExactSum, Moments};
 use mlops_core::{Accumulator, Error, Learner, Named, Result, Roles, Run, Table, Transform, Transformer};
 use serde::{Deserialize, Serialize};
 
@@ -174,7 +174,7 @@ fn fold(func: &ScoreFunc, columns: &[String], schema: &Schema, roles: &Roles) ->
                     target.data_type()
                 )));
             }
-            Sums::Pairs(vec![Covariance::default(); columns.len()])
+            Sums::Pairs(vec![CoMoments::default(); columns.len()])
         }
         ScoreFunc::MutualInfoClassif(_) | ScoreFunc::MutualInfoRegression(_) => return Ok(None),
     };

@@ -123,6 +123,20 @@ proptest! {
     }
 
     #[test]
+    fn slices_and_counts_are_numbers_one_by_one(
+        values in prop::collection::vec(prop_oneof![6 => -1e3..1e3f64, 2 => any_float(), 1 => Just(0.0)], 0..2500),
+        x in any_float(), times in 0u64..300,
+    ) {
+        let mut single = ExactSum::default();
+        values.iter().for_each(|&x| single.add(x));
+        let mut sum = sum_of(&values);
+        prop_assert_eq!(&sum, &single);
+        sum.add_times(x, times);
+        (0..times).for_each(|_| single.add(x));
+        prop_assert_eq!(&sum, &single);
+    }
+
+    #[test]
     fn a_product_is_the_hardware_product_and_its_fused_error(x in -1e100..1e100f64, y in -1e100..1e100f64) {
         let mut sum = ExactSum::default();
         sum.add_product(x, y);

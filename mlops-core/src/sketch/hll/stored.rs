@@ -61,8 +61,20 @@ impl TryFrom<Stored> for HyperLogLog {
     }
 }
 
+/// The value of each character that is a digit, else 255.
+const VALUES: [u8; 256] = {
+    let mut values = [u8::MAX; 256];
+    let mut six = 0;
+    while six < 64 {
+        values[DIGITS[six] as usize] = six as u8;
+        six += 1;
+    }
+    values
+};
+
 fn sextets(text: &str) -> Result<Vec<u8>, SketchError> {
-    let digit = |byte: u8| DIGITS.iter().position(|&digit| digit == byte).map(|six| six as u8);
-    let sextets = text.bytes().map(digit).collect::<Option<Vec<_>>>();
-    sextets.ok_or_else(|| SketchError::corrupt("HyperLogLog", "a character is no digit"))
+    let sextets: Vec<u8> = text.bytes().map(|byte| VALUES[usize::from(byte)]).collect();
+    let valid = sextets.iter().fold(true, |valid, six| valid & (*six < 64));
+    ensure(valid, "HyperLogLog", "a character is no digit")?;
+    Ok(sextets)
 }

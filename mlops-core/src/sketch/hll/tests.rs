@@ -88,3 +88,11 @@ fn hashes_are_those_of_the_specification() {
     // XXH3_64bits of the empty string with seed 0, from the reference implementation.
     assert_eq!(xxh3_64(b""), 0x2d06_8005_38d3_94c2);
 }
+
+#[test]
+fn the_short_way_to_a_hash_of_eight_bytes_is_xxh3() {
+    let mut stream = Stream(11);
+    for value in [0, 1, u64::MAX].into_iter().chain((0..1000).map(|_| stream.bits())) {
+        assert_eq!(hash_of_eight(value), xxh3_64(&value.to_le_bytes()));
+    }
+}

@@ -38,6 +38,20 @@ proptest! {
     }
 
     #[test]
+    fn slices_and_counts_are_values_one_by_one(
+        values in prop::collection::vec(prop_oneof![6 => -1e3..1e3f64, 1 => any_float()], 0..300),
+        x in any_float(), times in 0u64..300,
+    ) {
+        let mut single = Moments::default();
+        values.iter().for_each(|&x| single.update(x));
+        let mut moments = moments_of(&values);
+        prop_assert_eq!(&moments, &single);
+        moments.add(x, times);
+        (0..times).for_each(|_| single.update(x));
+        prop_assert_eq!(&moments, &single);
+    }
+
+    #[test]
     fn integers_have_exactly_rounded_variance(values in prop::collection::vec(-1i64 << 40..1 << 40, 2..50)) {
         let floats: Vec<f64> = values.iter().map(|&x| x as f64).collect();
         let n = values.len() as i128;

@@ -65,7 +65,7 @@ proptest! {
         floor in prop_oneof![0u64..6, any::<u64>()],
         entries in prop::collection::btree_map("[a-d]", (prop_oneof![0u64..9, any::<u64>()], 0u64..5), 0..5),
     ) {
-        if let Ok(mut sketch) = TopK::try_from(Stored { capacity, total, floor, entries }) {
+        if let Ok(mut sketch) = TopK::try_from(Stored { capacity, budget: None, total, floor, entries }) {
             (0..66).for_each(|_| sketch.merge(&sketch.clone()));
             (0..9).for_each(|i| sketch.add(&i.to_string(), u64::MAX));
             prop_assert!(sketch.top(3).len() <= 3);

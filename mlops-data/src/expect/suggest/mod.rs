@@ -136,7 +136,7 @@ impl Seen<'_> {
             Values::Number(numbers) => self.numbers(draft, numbers),
             Values::Temporal(times) => self.times(draft, times, now),
             Values::Text(texts) => self.texts(draft, texts),
-            Values::Counted => draft,
+            Values::Binary(_) | Values::Counted | Values::List(_) => draft,
         };
         let surely_unique =
             self.meaning == Meaning::Identifier && self.whole.distinct().is_some_and(|(_, exact)| exact);
@@ -152,7 +152,7 @@ impl Seen<'_> {
             Values::Temporal(_) => Kind::Timestamp,
             Values::Text(_) if self.meaning == Meaning::Category => Kind::Category,
             Values::Text(_) => Kind::Text,
-            Values::Counted => Kind::Any,
+            Values::Binary(_) | Values::Counted | Values::List(_) => Kind::Any,
         };
         if kind.takes(self.whole.data_type()) { kind } else { Kind::Any }
     }
