@@ -4,16 +4,16 @@
 //! cargo run --release --example profile -- FILE [--html OUT] [--json OUT] [--schema OUT] [--target COLUMN]
 //! ```
 //!
-//! `FILE` is CSV or Parquet, or a pattern such as `data/*.parquet`. With a target, columns are compared by pair as
+//! `FILE` is CSV, Parquet, JSON lines or Arrow IPC by its name, or a pattern such as `data/*.parquet`. With a target, columns are compared by pair as
 //! well, and those that give it away are named. The exit code is 2 if the file can't be read.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for a terminal")]
 
-use std::path::Path;
 use std::process::ExitCode;
 
-use mlops::core::{DataSource, Role, Scan};
+use mlops::core::{Role, Scan};
+use mlops::data::Profile;
 use mlops::data::profile::{RelationOptions, Relations};
-use mlops::data::{Csv, Parquet, Profile};
+use mlops::data::source::open;
 use mlops::prelude::*;
 
 const USAGE: &str = "usage: profile FILE [--html OUT] [--json OUT] [--schema OUT] [--target COLUMN]";
@@ -43,7 +43,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run(arguments: &Arguments) -> Result<()> {
-    let source = source(&arguments.file)?;
+    let source = open(&arguments.file)?;
     let mut profile = Profile::of_source(source.as_ref(), Scan::all()).await?;
     let mut document = profile.document();
     if let Some(target) = &arguments.target {
@@ -64,21 +64,6 @@ async fn run(arguments: &Arguments) -> Result<()> {
         profile.expectations().to_file(out)?;
     }
     Ok(())
-}
-
-/// Parquet by its name, all else as CSV.
-fn source(file: &str) -> Result<Box<dyn DataSource>> {
-    let extension = Path::new(file).extension().map(|extension| extension.to_string_lossy().to_lowercase());
-    Ok(match extension.as_deref() {
-        Some("parquet" | "pq") => Box::new(Parquet::at(file)),
-        Some("csv" | "txt") => Box::new(Csv::at(file)),
-        Some("tsv") => Box::new(Csv::at(file).with_delimiter('\t')),
-        _ => {
-            return Err(Error::config(format!(
-                "'{file}' is neither .csv, .tsv, .txt nor .parquet: name a file of one of these"
-            )));
-        }
-    })
 }
 
 fn write(out: &str, text: &str) -> Result<()> {

@@ -6,27 +6,27 @@
 //! cargo run --release --example validate -- FILE... --suggest OUT
 //! ```
 //!
-//! FILE is Parquet or CSV, by its name. The exit code is 0 if it is as expected, warnings included; 1
+//! FILE is Parquet, CSV, JSON lines or Arrow IPC, by its name. The exit code is 0 if it is as expected, warnings included; 1
 //! if a check failed that is more than a warning; 2 if that could not be found out: the file can't be
 //! read, the suite makes no sense, a report can't be written.
 //!
 //! With `--suggest` a suite is drafted instead, from the profiles of the files, the earliest first.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for a terminal")]
 
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::mpsc::channel;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use futures::StreamExt;
+use futures::channel::mpsc::unbounded;
 use mlops::core::ResultExt;
 use mlops::data::expect::{Expectations, REASONS, Suggest, ValidationReport};
 use mlops::data::profile::Profile;
-use mlops::data::{Csv, Parquet};
+use mlops::data::source::open;
 use mlops::prelude::*;
-use parquet::arrow::ArrowWriter;
 
 const USAGE: &str = "usage: validate FILE --suite FILE [--quarantine OUT] [--json OUT] [--html OUT] [--reference PROFILE] [--now MOMENT]
        validate FILE... --suggest OUT";
@@ -97,7 +97,7 @@ async fn run(arguments: &Arguments) -> Result<bool> {
         let profile = fs::read_to_string(reference).context("file", reference.display())?;
         expectations = expectations.with_reference(&Profile::from_json(&profile)?);
     }
-    let source = open(file);
+    let source = open(file.as_path())?;
     let report = match &arguments.quarantine {
         Some(out) => quarantine(&expectations, source.as_ref(), out).await?,
         None => expectations.check_source(source.as_ref()).await?,
@@ -114,22 +114,13 @@ async fn run(arguments: &Arguments) -> Result<bool> {
     Ok(report.is_passed())
 }
 
-fn open(file: &Path) -> Box<dyn DataSource> {
-    let name = file.to_string_lossy().to_lowercase();
-    if name.contains(".csv") || name.contains(".tsv") || name.contains(".txt") {
-        Box::new(Csv::at(file))
-    } else {
-        Box::new(Parquet::at(file))
-    }
-}
-
 /// Drafts a suite from the files: what is usual from the profile of each, relations from the rows of
 /// the last.
 async fn suggest(arguments: &Arguments, out: &Path) -> Result<()> {
     let mut profiles = Vec::new();
     let mut last = None;
     for file in &arguments.files {
-        let table = open(file).read().await?;
+        let table = open(file.as_path())?.read().await?;
         profiles.push(Profile::of(&table)?);
         last = Some(table);
     }
@@ -147,55 +138,37 @@ async fn suggest(arguments: &Arguments, out: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Checks the source and writes the rows that are set aside, with their reasons, in the same pass.
+/// Checks the source and writes the rows that are set aside, with their reasons, in the same pass. The
+/// file is there when all of it is.
 async fn quarantine(expectations: &Expectations, source: &dyn DataSource, out: &Path) -> Result<ValidationReport> {
-    let (sender, receiver) = channel::<RecordBatch>();
-    let schema = with_reasons(&source.schema().await?);
-    let mut name = out.file_name().unwrap_or_default().to_owned();
-    name.push(".tmp");
-    let (temporary, csv) = (out.with_file_name(name), out.extension().is_some_and(|extension| extension == "csv"));
-    let path = temporary.clone();
-    let writer = std::thread::spawn(move || write(&path, csv, &schema, receiver.into_iter()));
+    let (schema, sink) = (with_reasons(&source.schema().await?), mlops::data::sink::open(out, true)?);
+    let (sender, rows) = unbounded::<Result<RecordBatch>>();
+    let writer = tokio::spawn(async move { sink.write(schema, rows.boxed()).await });
+    let aside = sender.clone();
     let report = expectations
         .split_source(source, move |screened| {
             if let Some(rows) = screened.quarantined {
-                sender.send(rows).map_err(|_| Error::data("the quarantine can't be written"))?;
+                aside.unbounded_send(Ok(rows)).map_err(|_| Error::data("the quarantine can't be written"))?;
             }
             Ok(())
         })
         .await;
-    // What went wrong with the file comes first: it is why the rows were not taken.
-    writer.join().map_err(|_| Error::internal("the thread that writes panicked"))?.context("file", out.display())?;
-    // The file is there when all of it is.
-    match &report {
-        Ok(_) => fs::rename(&temporary, out).context("file", out.display())?,
-        Err(_) => fs::remove_file(&temporary).context("file", temporary.display())?,
+    if report.is_err() {
+        // The writer may be gone already, and then there is nothing to undo.
+        drop(sender.unbounded_send(Err(Error::new(ErrorKind::Cancelled, "the check was cut short"))));
     }
-    report
+    drop(sender);
+    let written = writer.await.map_err(|e| Error::internal("the task that writes failed").with_source(e))?;
+    match (report, written) {
+        (Err(error), Err(aborted)) if aborted.kind() == ErrorKind::Cancelled => Err(error),
+        // What went wrong with the file comes first: it is why the rows were not taken.
+        (_, Err(error)) => Err(error),
+        (report, Ok(_)) => report,
+    }
 }
 
 fn with_reasons(schema: &SchemaRef) -> SchemaRef {
     let mut fields = schema.fields().to_vec();
     fields.push(Arc::new(arrow::datatypes::Field::new(REASONS, arrow::datatypes::DataType::Utf8, false)));
     Arc::new(arrow::datatypes::Schema::new(fields))
-}
-
-/// Writes Parquet or CSV.
-fn write(out: &Path, csv: bool, schema: &SchemaRef, batches: impl Iterator<Item = RecordBatch>) -> Result<()> {
-    let file = File::create(out)?;
-    let failed = |e: parquet::errors::ParquetError| Error::data(e.to_string()).with_source(e);
-    if csv {
-        let mut writer = arrow_csv::Writer::new(file);
-        writer.write(&RecordBatch::new_empty(Arc::clone(schema)))?;
-        for batch in batches {
-            writer.write(&batch)?;
-        }
-        return Ok(());
-    }
-    let mut writer = ArrowWriter::try_new(file, Arc::clone(schema), None).map_err(failed)?;
-    for batch in batches {
-        writer.write(&batch).map_err(failed)?;
-    }
-    writer.close().map_err(failed)?;
-    Ok(())
 }

@@ -29,9 +29,10 @@ mod format;
 mod ipc;
 #[cfg(feature = "json")]
 mod json;
+#[cfg(any(feature = "csv", feature = "ipc", feature = "json", feature = "parquet"))]
+mod named;
 #[cfg(feature = "parquet")]
 mod parquet;
-#[cfg(any(feature = "csv", feature = "ipc", feature = "json", feature = "parquet"))]
 mod upload;
 #[cfg(any(feature = "csv", feature = "ipc", feature = "json", feature = "parquet"))]
 mod write;
@@ -52,6 +53,7 @@ pub use ipc::{ArrowIpcSink, IpcFormat};
 #[cfg(feature = "json")]
 #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
 pub use json::JsonLinesSink;
+pub use named::open;
 #[cfg(feature = "parquet")]
 #[cfg_attr(docsrs, doc(cfg(feature = "parquet")))]
 pub use parquet::{Compression, ParquetSink};

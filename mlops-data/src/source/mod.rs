@@ -33,6 +33,7 @@ mod ipc;
 #[cfg(feature = "json")]
 mod json;
 mod memory;
+pub(crate) mod named;
 #[cfg(feature = "parquet")]
 mod parquet;
 #[cfg(any(feature = "csv", feature = "ipc", feature = "json", feature = "parquet"))]
@@ -57,6 +58,7 @@ pub use ipc::ArrowIpc;
 #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
 pub use json::JsonLines;
 pub use memory::MemorySource;
+pub use named::open;
 #[cfg(feature = "parquet")]
 #[cfg_attr(docsrs, doc(cfg(feature = "parquet")))]
 pub use parquet::Parquet;
