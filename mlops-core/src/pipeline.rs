@@ -1,3 +1,4 @@
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::mem::take;
 use std::sync::Arc;
@@ -308,27 +309,32 @@ impl Load for Chain {
     }
 }
 
-/// A chain inside of another one; it allocates two rows a call, where [`PipelineModel`] reuses its
-/// scratch.
+/// A chain for one row at a time; without allocations once the thread's spare row has grown.
 #[derive(Debug)]
 struct RowChain {
     width: usize,
     steps: Vec<Arc<dyn RowTransform>>,
 }
 
+thread_local! {
+    /// The second row that steps need which make more or fewer cells than they take.
+    static SPARE: Cell<Vec<Value<'static>>> = const { Cell::new(Vec::new()) };
+}
+
 impl RowTransform for RowChain {
     fn apply_row<'a>(&'a self, input: &[Value<'a>], output: &mut Vec<Value<'a>>) -> Result<()> {
-        if input.len() != self.width {
-            return Err(Error::schema(format!("a row of {} cells, {} columns are needed", input.len(), self.width)));
-        }
         output.extend_from_slice(input);
-        let mut from = Vec::with_capacity(input.len());
-        for step in &self.steps {
-            std::mem::swap(&mut from, output);
-            output.clear();
-            step.apply_row(&from, output)?;
+        let mut spare = Scratch::relabel(SPARE.take());
+        let applied = self.apply_in_place(output, &mut spare);
+        SPARE.set(Scratch::relabel(spare));
+        applied
+    }
+
+    fn apply_in_place<'a>(&'a self, row: &mut Vec<Value<'a>>, spare: &mut Vec<Value<'a>>) -> Result<()> {
+        if row.len() != self.width {
+            return Err(Error::schema(format!("a row of {} cells, {} columns are needed", row.len(), self.width)));
         }
-        Ok(())
+        self.steps.iter().try_for_each(|step| step.apply_in_place(row, spare))
     }
 }
 
@@ -494,9 +500,7 @@ impl BoundRows {
     /// Applies the steps to the row in `from`, and puts the inputs of the model into `to`.
     fn prepare<'a>(&'a self, from: &mut Vec<Value<'a>>, to: &mut Vec<Value<'a>>) -> Result<()> {
         for step in &self.steps {
-            to.clear();
-            step.apply_row(from, to)?;
-            std::mem::swap(from, to);
+            step.apply_in_place(from, to)?;
         }
         to.clear();
         for input in &self.inputs {

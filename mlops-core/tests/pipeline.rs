@@ -281,7 +281,10 @@ fn rows_that_do_not_fit_are_errors() {
     assert_eq!(kind(&[a, Value::Int(1 << 40)], &mut [0.0]), Some(ErrorKind::Data));
     assert_eq!(kind(&[a, b], &mut [0.0]), None);
     let error = model.row().unwrap().score_row(&[Value::Null, b], &mut scratch, &mut [0.0]).unwrap_err();
-    assert_eq!(error.message(), "input 'a' must have a value; it is null: fill it in, or fit the model on rows without it too");
+    assert_eq!(
+        error.message(),
+        "input 'a' must have a value; it is null: fill it in, or fit the model on rows without it too"
+    );
 }
 
 /// A model over cells that is not dense: twice the value of `a`, with a cell of its own in between.

@@ -16,8 +16,10 @@ use mlops_core::{
     col, lit,
 };
 use mlops_data::transform::{
-    Clip, DateParts, Derive, DropCategory, Frequency, HandleUnknown, Impute, OneHot, Ordinal, Part, Select, Smooth,
-    StandardScaler, TargetEncoder,
+    BinStrategy, Binarizer, Clip, Cyclical, DateParts, Derive, DropCategory, Encode, Extrapolation, Frequency,
+    HandleUnknown, Impute, KBinsDiscretizer, Knots, MaxAbsScaler, MinMaxScaler, MissingIndicator, Norm, Normalizer,
+    OneHot, Ordinal, OutputDistribution, Part, Pca, PolynomialFeatures, PowerTransformer, QuantileTransformer,
+    RobustScaler, Select, Smooth, SplineTransformer, StandardScaler, TargetEncoder, TruncatedSvd,
 };
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
@@ -31,6 +33,17 @@ fn learners() -> Vec<Box<dyn Transformer>> {
         Box::new(Impute::most_frequent(["x", "n", "s"])),
         Box::new(StandardScaler::on(["x", "n"])),
         Box::new(Clip::quantiles(["x", "n"], 0.05, 0.9)),
+        Box::new(MinMaxScaler::on(["x", "n"])),
+        Box::new(MaxAbsScaler::on(["x", "n"])),
+        Box::new(RobustScaler::on(["x", "n"])),
+        Box::new(PowerTransformer::yeo_johnson(["x", "n"])),
+        Box::new(QuantileTransformer::on(["x", "n"]).with_n_quantiles(20)),
+        Box::new(KBinsDiscretizer::on(["x", "n"])),
+        Box::new(KBinsDiscretizer::on(["x", "n"]).with_strategy(BinStrategy::KMeans)),
+        Box::new(SplineTransformer::on(["x", "n"]).with_knots(Knots::Quantile)),
+        Box::new(MissingIndicator::on(["x", "n", "s"])),
+        Box::new(Pipeline::new().then(Impute::mean(["x", "n"])).then(Pca::on(["x", "n"]))),
+        Box::new(Pipeline::new().then(Impute::mean(["x", "n"])).then(TruncatedSvd::on(["x", "n"]))),
         Box::new(OneHot::on(["s", "n"]).with_max_categories(NonZeroUsize::MIN.saturating_add(2))),
         Box::new(Ordinal::on(["s", "n"])),
         Box::new(TargetEncoder::on(["s", "n"])),
@@ -265,6 +278,20 @@ fn written_kinds() -> Vec<Box<dyn Transformer>> {
         Box::new(Select::columns(["class", "fare"])),
         Box::new(StandardScaler::on(["fare", "class"])),
         Box::new(TargetEncoder::on(["city", "class"])),
+        Box::new(Binarizer::on(["fare"], 10.0)),
+        Box::new(Cyclical::on(["class"], 7.0).with_columns_kept()),
+        Box::new(KBinsDiscretizer::on(["fare", "class"]).with_n_bins(3).with_encode(Encode::OneHot)),
+        Box::new(MaxAbsScaler::on(["fare"]).with_clip()),
+        Box::new(MinMaxScaler::on(["fare", "class"]).with_feature_range(-1.0, 1.0).with_clip()),
+        Box::new(MissingIndicator::on(["fare", "city", "class"]).with_columns_kept()),
+        Box::new(Normalizer::on(["fare", "class"]).with_norm(Norm::L1)),
+        Box::new(Pca::on(["class", "alone"]).with_whiten()),
+        Box::new(PolynomialFeatures::on(["fare", "class"]).with_degree(3).with_min_degree(2)),
+        Box::new(PowerTransformer::yeo_johnson(["fare", "class"])),
+        Box::new(QuantileTransformer::on(["fare"]).with_output_distribution(OutputDistribution::Normal)),
+        Box::new(RobustScaler::on(["fare"]).with_unit_variance()),
+        Box::new(SplineTransformer::on(["class"]).with_n_knots(4).with_extrapolation(Extrapolation::Periodic)),
+        Box::new(TruncatedSvd::on(["class", "alone"])),
     ]
 }
 
@@ -323,7 +350,7 @@ fn write_artifacts() {
         if path.exists() {
             continue;
         }
-        let fitted = recipe.fit(&written_rows(), &Run::default()).unwrap();
+        let fitted = recipe.learn(&written_rows(), &Run::default()).unwrap();
         let output = fitted.apply(written_rows().to_batch().unwrap()).unwrap();
         let written = json!({ "artifact": fitted.save().unwrap(), "expected": columns_of(&output) });
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -367,6 +394,28 @@ fn recipes_that_make_no_sense_are_refused() {
     refused(&StandardScaler::on(["late"]), &data, E::Leak, "'late' has the role target");
     refused(&Clip::on(["fare"], 2.0, 1.0), &data, E::Config, "no limits");
     refused(&Clip::quantiles(["fare"], -0.1, 1.0), &data, E::Config, "0 <= lower <= upper <= 1");
+    refused(&MinMaxScaler::on(["fare"]).with_feature_range(1.0, 1.0), &data, E::Config, "no range to scale to");
+    refused(&RobustScaler::on(["fare"]).with_quantile_range(75.0, 25.0), &data, E::Config, "no range");
+    let ends = RobustScaler::on(["fare"]).with_quantile_range(0.0, 100.0).with_unit_variance();
+    refused(&ends, &data, E::Config, "0 < lower < upper < 100");
+    refused(&Binarizer::on(["fare"], f64::NAN), &data, E::Config, "no threshold");
+    refused(&Cyclical::on(["fare"], 0.0), &data, E::Config, "a positive number");
+    refused(&KBinsDiscretizer::on(["fare"]).with_n_bins(1), &data, E::Config, "1 bins");
+    let clusters = KBinsDiscretizer::on(["fare"]).with_n_bins(6).with_strategy(BinStrategy::KMeans);
+    refused(&clusters, &data, E::Data, "column 'fare' has 5 values, too few for 6 clusters");
+    refused(&PolynomialFeatures::on(["fare"]).with_degree(0).with_bias(false), &data, E::Config, "no products");
+    refused(&PolynomialFeatures::on(["fare"]).with_degree(101), &data, E::Config, "at most 100");
+    refused(&PolynomialFeatures::on(["fare"]).with_min_degree(3), &data, E::Config, "from degree 3 to 2");
+    refused(&PowerTransformer::box_cox(["alone"]), &data, E::Data, "Box-Cox takes positive numbers, and not 0");
+    refused(&QuantileTransformer::on(["fare"]).with_n_quantiles(0), &data, E::Config, "0 quantiles");
+    refused(&SplineTransformer::on(["fare"]).with_n_knots(1), &data, E::Config, "two knots or more");
+    refused(&SplineTransformer::on(["fare"]).with_knots(Knots::At(vec![1.0, 1.0])), &data, E::Config, "ascend");
+    let round = SplineTransformer::on(["fare"]).with_n_knots(3).with_extrapolation(Extrapolation::Periodic);
+    refused(&round, &data, E::Config, "3 knots are no base for periodic splines of degree 3");
+    refused(&Pca::on(["fare", "class"]), &data, E::Data, "column 'fare' misses 1 values: impute it first");
+    refused(&Pca::on(["class"]).with_n_components(2), &data, E::Config, "give 1 to 1");
+    refused(&Pca::on(["class"]).with_variance(1.0), &data, E::Config, "0 < share < 1");
+    refused(&TruncatedSvd::on(["class"]), &data, E::Config, "1 columns do not have 2 components");
     refused(&OneHot::on(["fare"]), &data, E::Schema, "column 'fare' is Float64");
     refused(&OneHot::on(["city"]).with_min_frequency(Frequency::Fraction(7.0)), &data, E::Config, "0..=1");
     refused(&Ordinal::on(["city"]).with_unknown_value(1.0), &data, E::Config, "the number of category 'oslo'");

@@ -237,6 +237,29 @@ impl ExactSum {
         (hi, lo)
     }
 
+    /// The co-moment `Σ(x - mean x)(y - mean y) = Σxy - ΣxΣy / count`, correctly rounded, if this is
+    /// `Σxy`, and `x` and `y` are the sums of as many numbers; NaN if one of the sums is not finite.
+    ///
+    /// ```
+    /// # use mlops_core::sketch::ExactSum;
+    /// let (mut x, mut xx) = (ExactSum::default(), ExactSum::default());
+    /// for value in [1e9 + 0.125, 1e9, 1e9 - 0.125] {
+    ///     x.add(value);
+    ///     xx.add_product(value, value);
+    /// }
+    /// assert_eq!(xx.comoment(&x, &x, 3), 0.03125);
+    /// ```
+    ///
+    /// # Panics
+    /// If `count` is 0.
+    pub fn comoment(&self, x: &Self, y: &Self, count: u64) -> f64 {
+        assert!(count > 0, "there are no numbers whose co-moment could be taken");
+        if [self, x, y].into_iter().any(|sum| sum.special().is_some()) {
+            return f64::NAN;
+        }
+        self.fixed().times_count(count).minus(&x.fixed().times(&y.fixed())).divided_by(&[count])
+    }
+
     /// Whether the exact sum is 0, which a sum too small for a float isn't.
     ///
     /// ```

@@ -1,9 +1,8 @@
-use arrow::array::ArrayRef;
 use arrow::datatypes::{Field, Schema};
-use mlops_core::{Error, Learner, Named, Result, Roles, Transformer, Value};
+use mlops_core::{Error, Learner, Named, Result, Roles, Transformer};
 use serde::{Deserialize, Serialize};
 
-use super::columns::{ColumnMap, Fitted, cell_of, map_numbers, number, number_field, owned};
+use super::columns::{Fitted, NumberMap, owned};
 use super::learn::{Values, check_columns, check_numeric, learner, ready};
 
 /// Keeps numbers between two limits, given or learned: a value beyond a limit becomes the limit
@@ -34,6 +33,8 @@ use super::learn::{Values, check_columns, check_numeric, learner, ready};
 /// assert_eq!(clipped.column("fare")?.as_primitive::<Float64Type>().values(), &[12.0, 12.0, 9_999.0]);
 /// # Ok::<(), mlops_core::Error>(())
 /// ```
+#[doc(alias = "winsorise")]
+#[doc(alias = "winsorize")]
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
@@ -162,35 +163,15 @@ impl From<ClippedColumn> for StoredLimits {
     }
 }
 
-impl ClippedColumn {
+impl NumberMap for ClippedColumn {
+    const KIND: &'static str = Clip::KIND;
+
     #[inline]
-    fn clipped(&self, x: f64) -> f64 {
+    fn map(&self, x: f64) -> f64 {
         match self.0 {
             StoredLimits { lower: Some(lower), .. } if x < lower => lower,
             StoredLimits { upper: Some(upper), .. } if x > upper => upper,
             _ => x,
         }
-    }
-}
-
-impl ColumnMap for ClippedColumn {
-    const KIND: &'static str = Clip::KIND;
-    type Binding = ();
-
-    fn bind(&self, input: &Field) -> Result<()> {
-        check_numeric(input)
-    }
-
-    fn fields(&self, input: &Field) -> Result<Vec<Field>> {
-        Ok(vec![number_field(input.name(), input.is_nullable())])
-    }
-
-    fn map(&self, (): &(), name: &str, column: ArrayRef) -> Result<Vec<ArrayRef>> {
-        Ok(vec![map_numbers(column, name, |x| self.clipped(x))?])
-    }
-
-    fn map_cell<'a>(&'a self, (): &(), cell: Value<'a>, output: &mut Vec<Value<'a>>) -> Result<()> {
-        output.push(cell_of(number(cell)?.map(|x| self.clipped(x))));
-        Ok(())
     }
 }

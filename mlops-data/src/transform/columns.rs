@@ -12,6 +12,8 @@ use mlops_core::{Artifact, Codecs, Error, Load, Result, ResultExt, RowTransform,
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::learn::check_numeric;
+
 /// What was learned about one column: a function from its cells to the cells of the columns in its
 /// place. Deserializing it checks it.
 pub(crate) trait ColumnMap: Debug + Serialize + DeserializeOwned + Send + Sync + 'static {
@@ -32,6 +34,37 @@ pub(crate) trait ColumnMap: Debug + Serialize + DeserializeOwned + Send + Sync +
 
     /// The same for one cell.
     fn map_cell<'a>(&'a self, binding: &Self::Binding, cell: Value<'a>, output: &mut Vec<Value<'a>>) -> Result<()>;
+}
+
+/// The simplest [`ColumnMap`]: a function from number to number. Nulls stay.
+pub(crate) trait NumberMap: Debug + Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// The kind of the component that is made of such maps.
+    const KIND: &'static str;
+
+    /// What becomes of a number, which may be NaN or infinite.
+    fn map(&self, x: f64) -> f64;
+}
+
+impl<M: NumberMap> ColumnMap for M {
+    const KIND: &'static str = M::KIND;
+    type Binding = ();
+
+    fn bind(&self, input: &Field) -> Result<()> {
+        check_numeric(input)
+    }
+
+    fn fields(&self, input: &Field) -> Result<Vec<Field>> {
+        Ok(vec![number_field(input.name(), input.is_nullable())])
+    }
+
+    fn map(&self, (): &(), name: &str, column: ArrayRef) -> Result<Vec<ArrayRef>> {
+        Ok(vec![map_numbers(column, name, |x| NumberMap::map(self, x))?])
+    }
+
+    fn map_cell<'a>(&'a self, (): &(), cell: Value<'a>, output: &mut Vec<Value<'a>>) -> Result<()> {
+        output.push(cell_of(number(cell)?.map(|x| NumberMap::map(self, x))));
+        Ok(())
+    }
 }
 
 /// A fitted map for each of the named columns; the others pass through.
@@ -106,18 +139,16 @@ impl<C: ColumnMap> Transform for Fitted<C> {
 
     fn rows(&self, input: &Schema) -> Result<Option<Arc<dyn RowTransform>>> {
         self.output_schema(input)?;
-        let mut steps = Vec::with_capacity(input.fields().len());
-        for (field, place) in input.fields().iter().zip(self.places(input)?) {
-            let map = match place {
-                Some(i) => {
-                    let map = &self.columns[i].1;
-                    Some((Arc::clone(map), map.bind(field)?))
-                }
-                None => None,
-            };
-            steps.push(Step { name: field.name().clone(), map });
+        let mut maps = Vec::with_capacity(self.columns.len());
+        let mut in_place = true;
+        for (place, (field, i)) in input.fields().iter().zip(self.places(input)?).enumerate() {
+            if let Some(i) = i {
+                let map = Arc::clone(&self.columns[i].1);
+                in_place &= map.fields(field)?.len() == 1;
+                maps.push(Bound { place, name: field.name().clone(), binding: map.bind(field)?, map });
+            }
         }
-        Ok(Some(Arc::new(Row { steps })))
+        Ok(Some(Arc::new(Row { width: input.fields().len(), in_place, maps })))
     }
 
     fn save(&self) -> Result<Artifact> {
@@ -153,22 +184,52 @@ impl<C: ColumnMap> Load for Fitted<C> {
 
 #[derive(Debug)]
 struct Row<C: ColumnMap> {
-    steps: Vec<Step<C>>,
+    width: usize,
+    /// Whether every map gives one cell.
+    in_place: bool,
+    /// In the order of the columns.
+    maps: Vec<Bound<C>>,
 }
 
 #[derive(Debug)]
-struct Step<C: ColumnMap> {
+struct Bound<C: ColumnMap> {
+    place: usize,
     name: String,
-    map: Option<(Arc<C>, C::Binding)>,
+    binding: C::Binding,
+    map: Arc<C>,
+}
+
+impl<C: ColumnMap> Bound<C> {
+    fn map<'a>(&'a self, row: &[Value<'a>], output: &mut Vec<Value<'a>>) -> Result<()> {
+        self.map.map_cell(&self.binding, row[self.place], output).context("column", &self.name)
+    }
 }
 
 impl<C: ColumnMap> RowTransform for Row<C> {
     fn apply_row<'a>(&'a self, input: &[Value<'a>], output: &mut Vec<Value<'a>>) -> Result<()> {
-        check_width(input, self.steps.len())?;
-        for (step, cell) in self.steps.iter().zip(input) {
-            match &step.map {
-                Some((map, binding)) => map.map_cell(binding, *cell, output).context("column", &step.name)?,
-                None => output.push(*cell),
+        check_width(input, self.width)?;
+        let mut next = 0;
+        for bound in &self.maps {
+            output.extend_from_slice(&input[next..bound.place]);
+            bound.map(input, output)?;
+            next = bound.place + 1;
+        }
+        output.extend_from_slice(&input[next..]);
+        Ok(())
+    }
+
+    fn apply_in_place<'a>(&'a self, row: &mut Vec<Value<'a>>, spare: &mut Vec<Value<'a>>) -> Result<()> {
+        spare.clear();
+        if !self.in_place {
+            self.apply_row(row, spare)?;
+            std::mem::swap(row, spare);
+            return Ok(());
+        }
+        check_width(row, self.width)?;
+        for bound in &self.maps {
+            bound.map(row, spare)?;
+            if let Some(cell) = spare.pop() {
+                row[bound.place] = cell;
             }
         }
         Ok(())
@@ -184,7 +245,7 @@ pub(crate) fn check_width(row: &[Value<'_>], width: usize) -> Result<()> {
 }
 
 /// Refuses two columns of one name, of which only the first could ever be found.
-fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Result<()> {
+pub(super) fn distinct<'a>(names: impl Iterator<Item = &'a str>) -> Result<()> {
     let mut seen = HashSet::new();
     for name in names {
         if !seen.insert(name) {

@@ -171,15 +171,25 @@ struct Row {
     program: Program,
 }
 
+impl Row {
+    fn compute<'a>(&'a self, row: &[Value<'a>]) -> Result<Value<'a>> {
+        check_width(row, self.width)?;
+        let computed = self.program.evaluate(row).context("derived column", &self.name)?;
+        Ok(if self.is_number { computed.as_f64().map_or(Value::Null, Value::Float) } else { computed })
+    }
+}
+
 impl RowTransform for Row {
     fn apply_row<'a>(&'a self, input: &[Value<'a>], output: &mut Vec<Value<'a>>) -> Result<()> {
-        check_width(input, self.width)?;
-        let mut computed = self.program.evaluate(input).context("derived column", &self.name)?;
-        if self.is_number {
-            computed = computed.as_f64().map_or(Value::Null, Value::Float);
-        }
+        let computed = self.compute(input)?;
         output.extend_from_slice(input);
         put(output, self.place, computed);
+        Ok(())
+    }
+
+    fn apply_in_place<'a>(&'a self, row: &mut Vec<Value<'a>>, _: &mut Vec<Value<'a>>) -> Result<()> {
+        let computed = self.compute(row)?;
+        put(row, self.place, computed);
         Ok(())
     }
 }

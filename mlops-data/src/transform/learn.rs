@@ -122,6 +122,49 @@ impl ColumnFold for Moments {
     }
 }
 
+/// The least and the greatest value of a column. Zero has no sign here.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Extremes(Option<(f64, f64)>);
+
+impl Extremes {
+    fn widen(&mut self, min: f64, max: f64) {
+        self.0 = Some(self.0.map_or((min, max), |(least, greatest)| (least.min(min), greatest.max(max))));
+    }
+
+    /// The least and the greatest value; an error if there is none, or an infinity.
+    pub(super) fn finite(self, name: &str) -> Result<(f64, f64)> {
+        match self.0 {
+            Some((min, max)) if min.is_finite() && max.is_finite() => Ok((min, max)),
+            Some(_) => Err(infinities(name)),
+            None => Err(no_values(name)),
+        }
+    }
+}
+
+impl ColumnFold for Extremes {
+    fn update(&mut self, column: &ArrayRef, name: &str) -> Result<()> {
+        // Adding 0 turns -0 into 0.
+        present(column, name, |x| self.widen(x + 0.0, x + 0.0))
+    }
+
+    fn merge(&mut self, other: Self) -> Result<()> {
+        if let Some((min, max)) = other.0 {
+            self.widen(min, max);
+        }
+        Ok(())
+    }
+}
+
+/// The error for a column in which training saw no value.
+pub(super) fn no_values(name: &str) -> Error {
+    Error::data(format!("column '{name}' has no value to learn from: leave it out, or impute it first"))
+}
+
+/// The error for a column with infinities.
+pub(super) fn infinities(name: &str) -> Error {
+    Error::data(format!("column '{name}' has an infinity: clip it, or filter those rows"))
+}
+
 /// All the values of a column, for exact quantiles: 8 bytes a value.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Values(Vec<f64>);
@@ -139,6 +182,18 @@ impl ColumnFold for Values {
 }
 
 impl Values {
+    /// The values in ascending order; an error if there is none, or an infinity.
+    pub(super) fn sorted(mut self, name: &str) -> Result<Vec<f64>> {
+        self.0.iter_mut().for_each(|x| *x += 0.0);
+        self.0.sort_unstable_by(f64::total_cmp);
+        match self.0.as_slice() {
+            [] => Err(no_values(name)),
+            [first, .., last] if !(first.is_finite() && last.is_finite()) => Err(infinities(name)),
+            [only] if !only.is_finite() => Err(infinities(name)),
+            _ => Ok(self.0),
+        }
+    }
+
     /// The `q`-quantile by linear interpolation between the two nearest values, as numpy's; `None`
     /// without values. Linear time: the values are partitioned, not sorted.
     pub(super) fn quantile(&mut self, q: f64) -> Option<f64> {

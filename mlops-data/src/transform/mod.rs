@@ -8,8 +8,21 @@
 //! | recipe | does | learns |
 //! | --- | --- | --- |
 //! | [`Impute`] | fills missing values | means, medians, modes |
+//! | [`MissingIndicator`] | says where values are missing | which columns miss some |
 //! | [`StandardScaler`] | centres and scales numbers | means and deviations |
-//! | [`Clip`] | keeps numbers between limits | quantiles, if asked |
+//! | [`MinMaxScaler`] | maps the range of numbers onto another | extremes |
+//! | [`MaxAbsScaler`] | divides numbers by the largest | extremes |
+//! | [`RobustScaler`] | centres and scales numbers, unmoved by outliers | quantiles |
+//! | [`Normalizer`] | scales each row to length 1 | nothing |
+//! | [`Clip`] | keeps numbers between limits (winsorising) | quantiles, if asked |
+//! | [`PowerTransformer`] | makes numbers look normally distributed | a power |
+//! | [`QuantileTransformer`] | maps numbers onto their ranks | quantiles |
+//! | [`Binarizer`] | tells numbers above a threshold from others | nothing |
+//! | [`KBinsDiscretizer`] | cuts numbers into bins | edges |
+//! | [`PolynomialFeatures`] | multiplies columns with each other | nothing |
+//! | [`SplineTransformer`] | bends a column into several | knots |
+//! | [`Cyclical`] | puts numbers that come round on a circle | nothing |
+//! | [`Pca`], [`TruncatedSvd`] | combine columns into fewer | eigenvectors |
 //! | [`OneHot`] | makes a 0/1 column of each category | categories |
 //! | [`Ordinal`] | numbers categories | categories |
 //! | [`TargetEncoder`] | encodes categories by the target | means of the target |
@@ -47,33 +60,71 @@
 //! # Ok::<(), mlops_core::Error>(())
 //! ```
 
+mod b_spline;
+mod bin_edges;
+mod binarizer;
+mod bins;
 mod calendar;
 mod clip;
 pub(crate) mod columns;
+mod cyclical;
 mod date;
 mod derive;
+mod eigen;
 mod groups;
 mod impute;
 pub(crate) mod learn;
+mod likelihood;
+mod max_abs;
+mod min_max;
+mod missing;
+mod normal;
+mod normalizer;
 mod one_hot;
 mod ordinal;
+mod pca;
+mod polynomial;
+mod power;
+mod products;
+mod quantile;
+mod quantiles;
+mod robust;
 mod row_expr;
 mod scale;
 mod select;
+mod spline;
 mod target;
+mod truncated_svd;
+mod wide;
 
 use mlops_core::Codecs;
 
+pub use self::binarizer::Binarizer;
+pub use self::bins::{BinStrategy, Encode, KBinsDiscretizer};
 pub use self::clip::{Clip, Limits};
 use self::columns::Fitted;
+pub use self::cyclical::Cyclical;
 pub use self::date::{DateParts, Part};
 pub use self::derive::Derive;
 pub use self::impute::{EmptyColumns, Impute, Strategy};
+pub use self::max_abs::MaxAbsScaler;
+pub use self::min_max::MinMaxScaler;
+pub use self::missing::MissingIndicator;
+pub use self::normalizer::{Norm, Normalizer};
 pub use self::one_hot::{DropCategory, Frequency, HandleUnknown, OneHot};
 pub use self::ordinal::Ordinal;
+pub use self::pca::{Components, Pca};
+pub use self::polynomial::PolynomialFeatures;
+pub use self::power::{PowerMethod, PowerTransformer};
+pub use self::quantile::{OutputDistribution, QuantileTransformer};
+pub use self::quantiles::QuantileMethod;
+pub use self::robust::RobustScaler;
 pub use self::scale::StandardScaler;
 pub use self::select::{Select, SelectMode};
+pub use self::spline::{Extrapolation, Knots, SplineTransformer};
 pub use self::target::{Smooth, TargetEncoder};
+pub use self::truncated_svd::TruncatedSvd;
+use self::wide::Wide;
 
 /// All recipes and fitted transforms of this module.
 pub(crate) fn codecs() -> Codecs {
@@ -84,6 +135,20 @@ pub(crate) fn codecs() -> Codecs {
         .with_transformer::<Impute>()
         .with_transformer::<OneHot>()
         .with_transformer::<Ordinal>()
+        .with_transformer::<Binarizer>()
+        .with_transformer::<Cyclical>()
+        .with_transformer::<KBinsDiscretizer>()
+        .with_transformer::<MaxAbsScaler>()
+        .with_transformer::<MinMaxScaler>()
+        .with_transformer::<MissingIndicator>()
+        .with_transformer::<Normalizer>()
+        .with_transformer::<Pca>()
+        .with_transformer::<PolynomialFeatures>()
+        .with_transformer::<PowerTransformer>()
+        .with_transformer::<QuantileTransformer>()
+        .with_transformer::<RobustScaler>()
+        .with_transformer::<SplineTransformer>()
+        .with_transformer::<TruncatedSvd>()
         .with_transformer::<Select>()
         .with_transformer::<StandardScaler>()
         .with_transformer::<TargetEncoder>()
@@ -93,6 +158,20 @@ pub(crate) fn codecs() -> Codecs {
         .with_transform::<Fitted<impute::ImputedColumn>>()
         .with_transform::<Fitted<one_hot::OneHotColumn>>()
         .with_transform::<Fitted<ordinal::OrdinalColumn>>()
+        .with_transform::<Fitted<binarizer::BinarizedColumn>>()
+        .with_transform::<Fitted<bins::BinnedColumn>>()
+        .with_transform::<Fitted<cyclical::CircledColumn>>()
+        .with_transform::<Fitted<max_abs::MaxAbsColumn>>()
+        .with_transform::<Fitted<min_max::MinMaxColumn>>()
+        .with_transform::<Fitted<missing::IndicatedColumn>>()
+        .with_transform::<Fitted<power::PoweredColumn>>()
+        .with_transform::<Fitted<quantile::MappedColumn>>()
+        .with_transform::<Fitted<robust::RobustColumn>>()
+        .with_transform::<Fitted<spline::SplinedColumn>>()
+        .with_transform::<Wide<normalizer::NormalizedRow>>()
+        .with_transform::<Wide<pca::Rotated>>()
+        .with_transform::<Wide<polynomial::Products>>()
+        .with_transform::<Wide<truncated_svd::Projected>>()
         .with_transform::<select::Selected>()
         .with_transform::<Fitted<scale::ScaledColumn>>()
         .with_transform::<Fitted<target::EncodedColumn>>()

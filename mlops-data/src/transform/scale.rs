@@ -1,10 +1,9 @@
-use arrow::array::ArrayRef;
 use arrow::datatypes::{Field, Schema};
 use mlops_core::sketch::Moments;
-use mlops_core::{Error, Learner, Named, Result, Roles, Transformer, Value};
+use mlops_core::{Error, Learner, Named, Result, Roles, Transformer};
 use serde::{Deserialize, Serialize};
 
-use super::columns::{ColumnMap, cell_of, map_numbers, number, number_field, owned};
+use super::columns::{NumberMap, owned};
 use super::learn::{check_numeric, learner};
 
 /// Centres numeric columns on their mean and divides them by their standard deviation
@@ -109,32 +108,12 @@ pub(crate) struct ScaledColumn {
     with_std: bool,
 }
 
-impl ScaledColumn {
+impl NumberMap for ScaledColumn {
+    const KIND: &'static str = StandardScaler::KIND;
+
     #[inline]
-    fn scaled(&self, x: f64) -> f64 {
+    fn map(&self, x: f64) -> f64 {
         let x = if self.with_mean { x - self.mean } else { x };
         if self.with_std { x / self.scale } else { x }
-    }
-}
-
-impl ColumnMap for ScaledColumn {
-    const KIND: &'static str = StandardScaler::KIND;
-    type Binding = ();
-
-    fn bind(&self, input: &Field) -> Result<()> {
-        check_numeric(input)
-    }
-
-    fn fields(&self, input: &Field) -> Result<Vec<Field>> {
-        Ok(vec![number_field(input.name(), input.is_nullable())])
-    }
-
-    fn map(&self, (): &(), name: &str, column: ArrayRef) -> Result<Vec<ArrayRef>> {
-        Ok(vec![map_numbers(column, name, |x| self.scaled(x))?])
-    }
-
-    fn map_cell<'a>(&'a self, (): &(), cell: Value<'a>, output: &mut Vec<Value<'a>>) -> Result<()> {
-        output.push(cell_of(number(cell)?.map(|x| self.scaled(x))));
-        Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 #[path = "../ridge/rows.rs"]
 mod features;
+mod numeric;
 #[path = "../ridge/mod.rs"]
 mod ridge;
 mod rows;
@@ -20,7 +21,8 @@ fn main() {
             Ok(())
         })
     };
-    let trials = sources::trials().into_iter().chain(transformers::trials()).chain(selectors::trials());
+    let trials = sources::trials().into_iter().chain(transformers::trials()).chain(numeric::trials());
+    let trials = trials.chain(selectors::trials());
     libtest_mimic::run(&Arguments::from_args(), trials.map(named).collect()).exit();
 }
 

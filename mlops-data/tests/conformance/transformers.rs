@@ -72,7 +72,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     subjects.into_iter().flatten().flat_map(transformer).collect()
 }
 
-fn subject(name: &str, recipe: impl Transformer) -> TransformerSubject {
+pub(crate) fn subject(name: &str, recipe: impl Transformer) -> TransformerSubject {
     TransformerSubject::new(name, recipe, passengers(), codecs())
 }
 

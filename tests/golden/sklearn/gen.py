@@ -1,6 +1,6 @@
 """Writes the scikit-learn reference values that the Rust tests compare against.
 
-    pip install scikit-learn==1.9.1 numpy scipy
+    pip install scikit-learn==1.9.1 numpy scipy mpmath
     python gen.py            # rewrites the *.json files beside this script
 
 Every input is drawn from a `RandomState` with a fixed seed and rounded to a few
@@ -24,6 +24,7 @@ import scipy.special
 import scipy.stats
 import sklearn
 from sklearn import datasets, metrics
+from sklearn.decomposition import PCA, TruncatedSVD
 from sklearn.feature_selection import (
     RFE,
     RFECV,
@@ -41,7 +42,7 @@ from sklearn.feature_selection import (
     mutual_info_classif,
     mutual_info_regression,
 )
-from sklearn.impute import SimpleImputer
+from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.model_selection import (
     GroupKFold,
@@ -51,7 +52,23 @@ from sklearn.model_selection import (
     StratifiedKFold,
     TimeSeriesSplit,
 )
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler, TargetEncoder
+from sklearn.preprocessing import (
+    Binarizer,
+    FunctionTransformer,
+    KBinsDiscretizer,
+    MaxAbsScaler,
+    MinMaxScaler,
+    Normalizer,
+    OneHotEncoder,
+    OrdinalEncoder,
+    PolynomialFeatures,
+    PowerTransformer,
+    QuantileTransformer,
+    RobustScaler,
+    SplineTransformer,
+    StandardScaler,
+    TargetEncoder,
+)
 
 HERE = Path(__file__).resolve().parent
 EXPECTED_VERSION = "1.9.1"
@@ -317,6 +334,341 @@ def legacy_cross_fit(columns, target, smooth):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         return TargetEncoder(smooth=smooth, cv=5, shuffle=False).fit_transform(matrix(columns), target)
+
+
+# ---------------------------------------------------------- numeric transformers
+
+
+def numeric_tables():
+    """A plain table, and an ugly one: constants, ties, a huge offset, outliers, denormals, missing values."""
+    random = np.random.RandomState(41)
+    rows = 36
+    plain_columns = {
+        "height": np.round(random.normal(170.0, 9.0, rows), 1).tolist(),
+        "income": np.round(np.exp(random.normal(7.5, 0.8, rows)), 2).tolist(),
+        "change": np.round(random.normal(0.0, 3.0, rows), 3).tolist(),
+    }
+    plain_new = {
+        "height": [170.0, 120.5, 230.0, 166.25],
+        "income": [0.5, 1e6, 1800.0, 2500.75],
+        "change": [0.0, -25.0, 40.0, 1.5],
+    }
+    ugly = {
+        "constant": [0.1] * rows,
+        "ties": [float(value) for value in random.choice([1, 2, 2, 2, 3, 7], rows)],
+        "offset": (1e9 + np.round(random.normal(0.0, 4.0, rows) * 2**10) / 2**10).tolist(),
+        "outlier": np.round(random.standard_cauchy(rows) ** 3, 4).tolist(),
+        "missing": [None if row % 4 == 1 else round(float(random.gamma(2.0, 3.0)), 3) for row in range(rows)],
+        "zeros": [0.0 if row % 3 else round(float(random.normal()), 3) for row in range(rows)],
+    }
+    ugly_new = {
+        "constant": [0.1, 0.2, -3.0, 0.1],
+        "ties": [2.0, 2.5, 0.0, 9.0],
+        "offset": [1e9, 1e9 + 1.0, 1e9 - 100.0, 0.0],
+        "outlier": [0.0, 1e8, -1e8, 0.5],
+        "missing": [None, 4.5, -1.0, 300.0],
+        "zeros": [0.0, 0.5, -0.5, 4.0],
+    }
+    return {"plain": (plain_columns, plain_new), "ugly": (ugly, ugly_new)}
+
+
+def without(columns, *names):
+    return {name: values for name, values in columns.items() if name not in names}
+
+
+def numeric_case(name, estimator, params, columns, new, learned=None, target=None, **extra):
+    fitted = learned or (lambda *_: None)
+    with warnings.catch_warnings():
+        # Of bins that are joined and of fewer rows than quantiles.
+        warnings.simplefilter("ignore", UserWarning)
+        case = transformer_case(name, estimator, params, columns, new, fitted, target, **extra)
+    # The order matters for names of products, and a JSON object has none.
+    return ordered(case, estimator.get_feature_names_out(list(columns)))
+
+
+def ordered(case, outputs):
+    return case | {"inputs": list(case["columns"]), "outputs": list(outputs)}
+
+
+def scaler_cases():
+    cases = []
+    for table, (columns, new) in numeric_tables().items():
+        variants = [
+            ("min_max", MinMaxScaler(), ("feature_range", "clip")),
+            ("min_max_range_clip", MinMaxScaler(feature_range=(-2.0, 3.0), clip=True), ("feature_range", "clip")),
+            ("max_abs", MaxAbsScaler(), ("clip",)),
+            ("max_abs_clip", MaxAbsScaler(clip=True), ("clip",)),
+            ("robust", RobustScaler(), ROBUST),
+            ("robust_unit_variance", RobustScaler(quantile_range=(5.0, 90.0), unit_variance=True), ROBUST),
+            ("robust_no_centre", RobustScaler(with_centering=False), ROBUST),
+        ]
+        cases += [numeric_case(f"{name}_{table}", estimator, params, columns, new) for name, estimator, params in variants]
+        complete = without(columns, "missing"), without(new, "missing")
+        cases += [numeric_case(f"normalizer_{norm}_{table}", Normalizer(norm=norm), ("norm",), *complete) for norm in ("l1", "l2", "max")]
+        cases.append(numeric_case(f"binarizer_{table}", Binarizer(threshold=2.0), ("threshold",), *complete))
+    zero = {"x": [0.0, 1e-20, -3.0], "y": [0.0, -1e-20, 4.0]}
+    cases += [numeric_case(f"normalizer_{norm}_zero", Normalizer(norm=norm), ("norm",), zero, zero) for norm in ("l1", "l2", "max")]
+    return cases
+
+
+ROBUST = ("with_centering", "with_scaling", "quantile_range", "unit_variance")
+
+
+def greatest_likelihood(values, method, start):
+    """The power of the greatest likelihood, by Newton's method on its slope with 60 digits."""
+    import mpmath
+
+    with mpmath.workdps(60):
+        numbers = [mpmath.mpf(float(item)) for item in values if not math.isnan(item)]
+
+        def likelihood(power):
+            bent = lambda base, p: (base**p - 1) / p if p != 0 else mpmath.log(base)
+            if method == "box-cox":
+                results, logs = [bent(x, power) for x in numbers], [mpmath.log(x) for x in numbers]
+            else:
+                results = [bent(x + 1, power) if x >= 0 else -bent(1 - x, 2 - power) for x in numbers]
+                logs = [mpmath.sign(x) * mpmath.log1p(abs(x)) for x in numbers]
+            mean = mpmath.fsum(results) / len(results)
+            variance = mpmath.fsum((y - mean) ** 2 for y in results) / len(results)
+            return -len(results) * mpmath.log(variance) / 2 + (power - 1) * mpmath.fsum(logs)
+
+        power, step = mpmath.mpf(float(start)), mpmath.mpf(10) ** -20
+        for _ in range(4):
+            low, middle, high = (likelihood(power + shift) for shift in (-step, 0, step))
+            power -= (high - low) / 2 / step / ((high - 2 * middle + low) / step**2)
+        return float(power)
+
+
+def power_cases():
+    """Lambda where the likelihood is greatest, and what scikit-learn's search stopped at."""
+
+    def fit(estimator, columns):
+        values = matrix(columns)
+        estimator.fit(values)
+        stopped = estimator.lambdas_.copy()
+        constant = [len(set(column)) == 1 for column in columns.values()]
+        for index, power in enumerate(stopped):
+            if not constant[index]:
+                estimator.lambdas_[index] = greatest_likelihood(values[:, index], estimator.method, power)
+        if estimator.standardize:
+            transform = PowerTransformer(estimator.method, standardize=False)
+            transform.lambdas_, transform.n_features_in_ = estimator.lambdas_, values.shape[1]
+            estimator._scaler.fit(transform.transform(values))
+        return stopped
+
+    def case(name, columns, new, searched, **options):
+        estimator = PowerTransformer(**options)
+        stopped = estimator.fit(matrix(columns)).lambdas_.copy() if searched else fit(estimator, columns)
+        names, params = list(columns), ("method", "standardize")
+        at_optimum = {key: greatest_likelihood(matrix({key: columns[key]})[:, 0], estimator.method, power) for key, power in zip(names, stopped, strict=True) if len(set(columns[key])) > 1}
+        if searched:
+            assert all(abs(at_optimum[key] - power) < 2e-11 for key, power in zip(names, stopped, strict=True)), (stopped, at_optimum)
+        estimator.fit = lambda values, target: estimator
+        return transformer_case(
+            name, estimator, params, columns, new,
+            lambda fitted, _: {"lambda": by_column(names, fitted.lambdas_), "lambda_where_the_search_stopped": by_column(names, stopped)},
+        )
+
+    tables = numeric_tables()
+    columns, new = tables["plain"]
+    ugly, ugly_new = without(tables["ugly"][0], "offset"), without(tables["ugly"][1], "offset")
+    positive = {
+        "income": columns["income"],
+        "tiny": [round(value * 1e-9, 12) for value in columns["income"]],
+        "ties": tables["ugly"][0]["ties"],
+        "missing": tables["ugly"][0]["missing"],
+    }
+    positive_new = {"income": [1.0, 1e7, 2000.0], "tiny": [1e-9, 1e-3, 1e-6], "ties": [1.0, 2.5, 100.0], "missing": [None, 0.001, 40.0]}
+    negative = {"negative": [-1.0 - value for value in columns["income"]], "change": columns["change"]}
+    negative_new = {"negative": [-1.0, -5000.0, 3.0], "change": [-40.0, 0.0, 40.0]}
+    cases = [
+        case("power_yeo_johnson_plain", columns, new, False),
+        case("power_yeo_johnson_ugly", ugly, ugly_new, False),
+        case("power_yeo_johnson_not_standardised", columns, new, False, standardize=False),
+        case("power_yeo_johnson_negative", negative, negative_new, False),
+        case("power_box_cox_positive", positive, positive_new, False, method="box-cox"),
+        case("power_box_cox_not_standardised", positive, positive_new, False, method="box-cox", standardize=False),
+    ]
+    # Untouched scikit-learn, on draws for which its search happens to stop on the maximum.
+    for method, seed in POWER_SEEDS:
+        random = np.random.RandomState(seed)
+        drawn = np.round(random.gamma(2.0, 3.0, 80) + 0.05 - (3.0 if method == "yeo-johnson" else 0.0), 3)
+        new_values = {"drawn": [0.5, 2.25, 60.0]}
+        cases.append(case(f"power_{method.replace('-', '_')}_as_searched_{seed}", {"drawn": drawn.tolist()}, new_values, True, method=method))
+    return cases
+
+
+POWER_SEEDS = [("box-cox", 45), ("box-cox", 156), ("yeo-johnson", 65), ("yeo-johnson", 92)]
+
+
+def quantile_cases():
+    cases = []
+    for table, (columns, new) in numeric_tables().items():
+        for distribution in ("uniform", "normal"):
+            for count in (1000, 7):
+                estimator = QuantileTransformer(n_quantiles=count, output_distribution=distribution, subsample=None)
+                params = ("n_quantiles", "output_distribution")
+                cases.append(numeric_case(f"quantile_{distribution}_{count}_{table}", estimator, params, columns, new))
+    return cases
+
+
+def bins_cases():
+    params = ("n_bins", "encode", "strategy", "quantile_method")
+    cases = []
+    for table, (columns, new) in numeric_tables().items():
+        columns, new = without(columns, "missing"), without(new, "missing")
+        for strategy in ("uniform", "quantile", "kmeans"):
+            for encode in ("ordinal", "onehot-dense"):
+                estimator = KBinsDiscretizer(5, encode=encode, strategy=strategy, subsample=None)
+                cases.append(numeric_case(f"bins_{strategy}_{encode}_{table}", estimator, params, columns, new))
+        for method in (
+            "inverted_cdf", "closest_observation", "interpolated_inverted_cdf", "hazen", "weibull",
+            "linear", "median_unbiased", "normal_unbiased",
+        ):
+            estimator = KBinsDiscretizer(8, encode="ordinal", quantile_method=method, subsample=None)
+            cases.append(numeric_case(f"bins_quantile_{method}_{table}", estimator, params, columns, new))
+    # The even centres of a skewed column leave clusters empty.
+    random = np.random.RandomState(43)
+    skewed = {"skewed": np.round(np.exp(random.normal(0.0, 2.5, 200)), 4).tolist(), "few": [float(v) for v in random.choice([0, 1, 2, 50], 200)]}
+    new = {"skewed": [0.0, 1.0, 30.0, 1e4], "few": [0.5, 1.5, 25.0, 60.0]}
+    for count in (3, 10):
+        # With more clusters than values it is left open which of equally far ones fills an empty one.
+        names = ["few"] if count > 4 else []
+        inputs = without(skewed, *names), without(new, *names)
+        estimator = KBinsDiscretizer(count, encode="ordinal", strategy="kmeans", subsample=None)
+        cases.append(numeric_case(f"bins_kmeans_{count}_skewed", estimator, params, *inputs))
+    return cases
+
+
+def polynomial_cases():
+    params = ("degree", "interaction_only", "include_bias")
+    variants = {
+        "2": {}, "3_no_bias": {"degree": 3, "include_bias": False}, "interactions": {"degree": 3, "interaction_only": True},
+        "2_to_4": {"degree": (2, 4)}, "0": {"degree": 0},
+    }
+    cases = []
+    for table, (columns, new) in numeric_tables().items():
+        names = ["missing", "outlier"]
+        columns, new = without(columns, *names), without(new, *names)
+        cases += [
+            numeric_case(f"polynomial_{name}_{table}", PolynomialFeatures(**options), params, columns, new)
+            for name, options in variants.items()
+        ]
+    return cases
+
+
+def spline_cases():
+    params = ("n_knots", "degree", "knots", "extrapolation", "include_bias", "handle_missing")
+    cases = []
+    for table, (columns, new) in numeric_tables().items():
+        columns, new = without(columns, "income"), without(new, "income")
+        for knots in ("uniform", "quantile"):
+            for extrapolation in ("constant", "linear", "continue", "periodic"):
+                # scikit-learn itself loses digits of a polynomial that goes on for 1e9 knots.
+                left_out = ["missing", "offset"] if extrapolation == "continue" else ["missing"]
+                # With equal knots at an end its tangents are those of whatever basis remains.
+                left_out += ["ties", "zeros", "constant"] if extrapolation == "linear" and knots == "quantile" else []
+                inputs = without(columns, *left_out), without(new, *left_out)
+                options = {"knots": knots, "extrapolation": extrapolation}
+                cases.append(numeric_case(f"spline_{knots}_{extrapolation}_{table}", SplineTransformer(**options), params, *inputs))
+        inputs = without(columns, "missing"), without(new, "missing")
+        for degree in (0, 1, 2, 5):
+            options = {"degree": degree, "n_knots": 7, "include_bias": False}
+            if degree == 0:
+                # scikit-learn fails to go on constantly from steps.
+                options["extrapolation"] = "continue"
+            cases.append(numeric_case(f"spline_degree_{degree}_{table}", SplineTransformer(**options), params, *inputs))
+    columns, new = numeric_tables()["plain"]
+    height, new_height = {"height": columns["height"]}, {"height": new["height"]}
+    given = [[150.0], [160.0], [163.5], [190.0]]
+    for extrapolation in ("constant", "linear", "continue", "periodic"):
+        for degree in (1, 3):
+            options = {"knots": given, "degree": degree, "extrapolation": extrapolation}
+            cases.append(numeric_case(f"spline_given_{extrapolation}_{degree}", SplineTransformer(**options), params, height, new_height))
+    inside = {"height": [170.0, 165.5]}
+    cases.append(numeric_case("spline_error_inside", SplineTransformer(extrapolation="error"), params, height, inside))
+    ugly, ugly_new = numeric_tables()["ugly"]
+    missing = SplineTransformer(handle_missing="zeros")
+    cases.append(numeric_case("spline_missing_as_zeros", missing, params, {"missing": ugly["missing"]}, {"missing": ugly_new["missing"]}))
+    return cases
+
+
+def missing_indicator_cases():
+    params = ("features", "error_on_new")
+    cases = []
+    for table, (columns, new) in numeric_tables().items():
+        new = {name: [None if row == 1 and name in ("height", "ties") else item for row, item in enumerate(values)] for name, values in new.items()}
+        for features in ("missing-only", "all"):
+            estimator = MissingIndicator(features=features, error_on_new=False)
+            case = numeric_case(f"missing_indicator_{features}_{table}", estimator, params, columns, new)
+            for part in ("expected_train", "expected_new"):
+                case[part] = {name: np.asarray(values, dtype=float) for name, values in case[part].items()}
+            cases.append(case)
+    return cases
+
+
+def decomposition_cases():
+    random = np.random.RandomState(47)
+    rows = 40
+    mixing = random.normal(size=(4, 4))
+    mixed = np.round(random.normal(size=(rows, 4)) * [9.0, 3.0, 1.0, 0.2] @ mixing, 6)
+    well = {f"x{index}": mixed[:, index].tolist() for index in range(4)}
+    new = {f"x{index}": [0.0, 1.5, -20.0] for index in range(4)}
+    # A constant, a copy, a sum, scales that differ by 1e6, ties and an offset of 1e6.
+    base = np.round(random.normal(size=(rows, 3)), 4)
+    ugly = {
+        "offset": (1e6 + base[:, 0]).tolist(),
+        "constant": [4.25] * rows,
+        "large": (base[:, 1] * 1e3).tolist(),
+        "copy": (base[:, 1] * 1e3).tolist(),
+        "small": np.round(base[:, 2] * 1e-3, 9).tolist(),
+        "ties": [float(value) for value in random.choice([0, 0, 0, 1], rows)],
+    }
+    ugly_new = {name: values[:2] + [values[0] + 1.0] for name, values in ugly.items()}
+
+    def spread(fitted, _):
+        return {"explained_variance": fitted.explained_variance_, "explained_variance_ratio": fitted.explained_variance_ratio_, "singular_values": fitted.singular_values_, "components": fitted.components_}
+
+    cases = []
+    for table, (columns, new_rows), count in (("plain", (well, new), 4), ("ugly", (ugly, ugly_new), 4)):
+        for whiten in (False, True):
+            for n_components in (count, 2, 0.9):
+                estimator = PCA(n_components, whiten=whiten, svd_solver="full")
+                name = f"pca_{n_components}{'_whiten' if whiten else ''}_{table}"
+                cases.append(numeric_case(name, estimator, ("n_components", "whiten"), columns, new_rows, spread))
+        for n_components in (1, 3):
+            estimator = TruncatedSVD(n_components, algorithm="arpack")
+            name = f"truncated_svd_{n_components}_{table}"
+            cases.append(numeric_case(name, estimator, ("n_components",), columns, new_rows, spread))
+    return cases
+
+
+def cyclical_cases():
+    """The sine and cosine of scikit-learn's user guide on cyclical features."""
+    cases = []
+    tables = {
+        "hours": (24.0, [float(hour) for hour in range(24)], [24.0, -1.0, 36.5, None]),
+        "ugly": (360.0, [0.0, 360.0, -720.0, 1e6, None, 0.1, 359.999999, 5.0, 5.0, 5.0], [1e7, -1e7, 180.0, None]),
+    }
+    for name, (period, values, new) in tables.items():
+        estimator = FunctionTransformer(
+            lambda x, period=period: np.hstack([np.sin(x / period * 2 * np.pi), np.cos(x / period * 2 * np.pi)]),
+            feature_names_out=lambda _, names: [f"{names[0]}_sin", f"{names[0]}_cos"],
+        )
+        case = transformer_case(f"cyclical_{name}", estimator, (), {"angle": values}, {"angle": new}, lambda *_: None)
+        cases.append(case | {"transformer": "Cyclical", "params": {"period": period}})
+    return cases
+
+
+def winsorizing_cases():
+    """Limits by quantile: scipy's `mstats.winsorize` cuts by rank, so this is numpy's clip at its quantiles."""
+    cases = []
+    for table, (columns, new) in numeric_tables().items():
+        limits = np.nanquantile(matrix(columns), [0.05, 0.9], axis=0)
+        estimator = FunctionTransformer(lambda x, limits=limits: np.clip(x, *limits), feature_names_out="one-to-one")
+        case = transformer_case(f"winsorizing_{table}", estimator, (), columns, new, lambda *_: None)
+        cases.append(case | {"transformer": "Winsorizing", "params": {"lower": 0.05, "upper": 0.9}})
+    return cases
 
 
 # --------------------------------------------------------------------- metrics
@@ -878,6 +1230,19 @@ def main():
         + one_hot_cases()
         + ordinal_cases()
         + target_encoder_cases(),
+    )
+    write(
+        "numeric.json",
+        scaler_cases()
+        + power_cases()
+        + quantile_cases()
+        + bins_cases()
+        + polynomial_cases()
+        + spline_cases()
+        + missing_indicator_cases()
+        + decomposition_cases()
+        + cyclical_cases()
+        + winsorizing_cases(),
     )
     write("metrics.json", binary_cases() + multiclass_cases() + regression_cases())
     write("models.json", models())

@@ -229,3 +229,32 @@ fn empty_and_cancelled_sums_are_equal() {
     assert_eq!(json, serde_json::to_string(&ExactSum::default()).unwrap());
     assert_eq!(sum_of(&[0.0, -0.0]), ExactSum::default());
 }
+
+proptest! {
+    #[test]
+    fn a_comoment_of_whole_numbers_is_the_one_of_integers(
+        pairs in prop::collection::vec((-1_000_000i64..1_000_000, -1_000_000i64..1_000_000), 1..50), offset in 0i64..1 << 50,
+    ) {
+        let (mut x, mut y, mut xy) = (ExactSum::default(), ExactSum::default(), ExactSum::default());
+        for (a, b) in &pairs {
+            let (a, b) = ((a + offset) as f64, *b as f64);
+            x.add(a);
+            y.add(b);
+            xy.add_product(a, b);
+        }
+        let n = pairs.len() as i128;
+        let sum = |f: fn(&(i64, i64)) -> i128| pairs.iter().map(f).sum::<i128>();
+        let expected = n * sum(|(a, b)| i128::from(*a) * i128::from(*b)) - sum(|(a, _)| (*a).into()) * sum(|(_, b)| (*b).into());
+        let actual = xy.comoment(&x, &y, pairs.len() as u64);
+        prop_assert!((actual - expected as f64 / n as f64).abs() <= 2.0 * f64::EPSILON * actual.abs());
+    }
+}
+
+#[test]
+fn a_comoment_with_an_infinity_is_not_a_number() {
+    let (mut finite, mut infinite) = (ExactSum::default(), ExactSum::default());
+    finite.add(1.0);
+    infinite.add(f64::INFINITY);
+    assert!(finite.comoment(&infinite, &finite, 1).is_nan());
+    assert_eq!(finite.comoment(&finite, &finite, 1), 0.0);
+}
