@@ -31,7 +31,10 @@ fn example() -> Option<PathBuf> {
     let test = std::env::current_exe().unwrap();
     let example = test.parent()?.parent()?.join("examples").join(format!("validate{}", std::env::consts::EXE_SUFFIX));
     if !example.exists() {
-        println!("skipped: {} is not built, which `cargo test` without `--test` does", example.display());
+        mlops::core::conformance::skip(
+            "the example",
+            "`cargo test` builds it, unless it is told to build one test alone",
+        );
         return None;
     }
     Some(example)

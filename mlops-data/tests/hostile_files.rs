@@ -69,10 +69,10 @@ mod compressed {
             ("frames.csv", [zstd(b"a,b\n1,x\n"), skipped, zstd(b"2,y\n")].concat()),
             ("plain.csv.gz", b"a,b\n1,x\n2,y\n".to_vec()),
         ] {
-            let table = Csv::at(&dir.write(name, bytes)).read().await.unwrap();
+            let table = Csv::at(dir.write(name, bytes)).read().await.unwrap();
             assert!(table.column("a").unwrap().as_primitive::<Int64Type>().values().iter().eq(&[1, 2]), "{name}");
         }
-        let json = JsonLines::at(&dir.write("a.jsonl", gzip(b"{\"a\": 1}\n"))).read().await.unwrap();
+        let json = JsonLines::at(dir.write("a.jsonl", gzip(b"{\"a\": 1}\n"))).read().await.unwrap();
         assert_eq!(json.num_rows(), 1);
     }
 
@@ -102,13 +102,13 @@ mod compressed {
         let text = format!("a,b\n{text}");
         let zstd = ruzstd::encoding::compress_to_vec(text.as_bytes(), ruzstd::encoding::CompressionLevel::Fastest);
         for (name, whole) in [("a.csv.gz", gzip(text.as_bytes())), ("a.csv.zst", zstd)] {
-            assert_eq!(Csv::at(&dir.write(name, &whole)).read().await.unwrap().num_rows(), 20_000);
+            assert_eq!(Csv::at(dir.write(name, &whole)).read().await.unwrap().num_rows(), 20_000);
             let torn = dir.write(name, &whole[..whole.len() / 2]);
             assert_error(Csv::at(&torn).read().await, ErrorKind::Corrupt, &[name, "decompressed bytes", "restore"]);
             let mut flipped = whole.clone();
             let middle = whole.len() / 2;
             flipped[middle..middle + 8].fill(0xA5);
-            assert_error(Csv::at(&dir.write(name, flipped)).read().await, ErrorKind::Corrupt, &[name]);
+            assert_error(Csv::at(dir.write(name, flipped)).read().await, ErrorKind::Corrupt, &[name]);
         }
     }
 }
@@ -122,7 +122,7 @@ mod csv {
         let mut text = b"a,b\n1,\"".to_vec();
         text.resize(100 << 20, b'x');
         text.extend_from_slice(b"\"\n2,y\n");
-        let csv = Csv::at(&dir.write("large.csv", &text));
+        let csv = Csv::at(dir.write("large.csv", &text));
         let says = ["large.csv", "line 2", "67108864 bytes", "with_max_record_bytes"];
         assert_error(csv.read().await, ErrorKind::Data, &says);
         let table = csv.with_max_record_bytes(128 << 20).read().await.unwrap();
@@ -134,7 +134,7 @@ mod csv {
         let dir = Dir::new();
         let line = |cell: &dyn Fn(usize) -> String| (0..10_000).map(cell).collect::<Vec<_>>().join(",") + "\n";
         let text = line(&|i| format!("c{i}")) + &line(&|i| i.to_string()) + &line(&|i| format!("{i}.5"));
-        let csv = Csv::at(&dir.write("wide.csv", text));
+        let csv = Csv::at(dir.write("wide.csv", text));
         let table = csv.read().await.unwrap();
         assert_eq!((table.num_rows(), table.schema().fields().len()), (2, 10_000));
         assert!(table.schema().fields().iter().all(|field| *field.data_type() == DataType::Float64));
@@ -178,7 +178,7 @@ mod csv {
             let text = text + "2013-01-01 05:00:00,0.5,x";
             assert!(text.len() > 32 << 20);
             let table =
-                Csv::at(&dir.write(name, text)).read_scan(Scan::all().with_columns(["when", "n"])).await.unwrap();
+                Csv::at(dir.write(name, text)).read_scan(Scan::all().with_columns(["when", "n"])).await.unwrap();
             let types: Vec<_> = table.schema().fields().iter().map(|field| field.data_type().to_string()).collect();
             assert_eq!(types, ["Timestamp(µs)", "Float64"], "{name}");
             assert_eq!(table.num_rows(), 900_001, "{name}");
@@ -188,7 +188,7 @@ mod csv {
     #[tokio::test]
     async fn other_encodings_are_read_when_they_are_named() {
         let dir = Dir::new();
-        let csv = Csv::at(&dir.write("a.csv", b"name,n\nM\xFCller,1\n"));
+        let csv = Csv::at(dir.write("a.csv", b"name,n\nM\xFCller,1\n"));
         assert_error(csv.read().await, ErrorKind::Data, &["a.csv", "line 2", "'name'", "Encoding::Latin1"]);
         let name = |table: Table| table.column("name").unwrap().as_string::<i32>().value(0).to_owned();
         assert_eq!(name(csv.clone().with_encoding(Encoding::Latin1).read().await.unwrap()), "Müller");
@@ -205,7 +205,7 @@ mod csv {
         assert_eq!(table.column("x").unwrap().as_string::<i32>().value(0), "1;5");
         let set = Csv::at(&path).with_delimiter(';').with_quote('\0').with_header(false);
         assert_error(set.read().await, ErrorKind::Data, &["line 2", "3 fields"]);
-        let values = Csv::at(&dir.write("b.csv", "1,2013-01-01\n2,2013-01-02\n"));
+        let values = Csv::at(dir.write("b.csv", "1,2013-01-01\n2,2013-01-02\n"));
         assert_eq!(values.read().await.unwrap().num_rows(), 2);
         assert_eq!(values.with_header(true).read().await.unwrap().num_rows(), 1);
     }
@@ -213,14 +213,14 @@ mod csv {
     #[tokio::test]
     async fn columns_without_values_one_row_and_no_row() {
         let dir = Dir::new();
-        let table = Csv::at(&dir.write("a.csv", "a,b\n,1\n,2\n")).read().await.unwrap();
+        let table = Csv::at(dir.write("a.csv", "a,b\n,1\n,2\n")).read().await.unwrap();
         assert_eq!(table.column("a").unwrap().null_count(), 2);
         assert_eq!(table.schema().field(0).data_type(), &DataType::Utf8);
-        assert_eq!(Csv::at(&dir.write("b.csv", "a\n1")).read().await.unwrap().num_rows(), 1);
-        assert_eq!(Csv::at(&dir.write("c.csv", "a\n")).read().await.unwrap().num_rows(), 0);
-        let leap = Csv::at(&dir.write("d.csv", "d\n2016-02-29\n2000-02-29\n")).read().await.unwrap();
+        assert_eq!(Csv::at(dir.write("b.csv", "a\n1")).read().await.unwrap().num_rows(), 1);
+        assert_eq!(Csv::at(dir.write("c.csv", "a\n")).read().await.unwrap().num_rows(), 0);
+        let leap = Csv::at(dir.write("d.csv", "d\n2016-02-29\n2000-02-29\n")).read().await.unwrap();
         assert_eq!(leap.schema().field(0).data_type(), &DataType::Date32);
-        let none = Csv::at(&dir.write("e.csv", "d\n2016-02-29\n2015-02-29\n")).read().await.unwrap();
+        let none = Csv::at(dir.write("e.csv", "d\n2016-02-29\n2015-02-29\n")).read().await.unwrap();
         assert_eq!(none.schema().field(0).data_type(), &DataType::Utf8);
     }
 
@@ -244,7 +244,7 @@ mod csv {
             limit in 1usize..500,
         ) {
             let dir = Dir::new();
-            let mut csv = Csv::at(&dir.write("a.csv", bytes)).with_encoding(encoding).with_max_record_bytes(limit).with_max_columns(20);
+            let mut csv = Csv::at(dir.write("a.csv", bytes)).with_encoding(encoding).with_max_record_bytes(limit).with_max_columns(20);
             (csv.header, csv.quote) = (header, quote);
             match runtime().block_on(csv.read()) {
                 Ok(table) => {
@@ -270,7 +270,7 @@ mod json {
     async fn types_widen_over_every_line_and_nest() {
         let dir = Dir::new();
         let text = "{\"b\": 1, \"a\": {\"x\": [1, 2]}}\n\n{\"a\": {\"y\": true}, \"b\": 2.5, \"c\": \"2013-01-01\"}\r\n{\"c\": 7}";
-        let table = JsonLines::at(&dir.write("a.jsonl", text)).read().await.unwrap();
+        let table = JsonLines::at(dir.write("a.jsonl", text)).read().await.unwrap();
         let schema = table.schema();
         let names: Vec<_> = schema.fields().iter().map(|field| field.name().as_str()).collect();
         assert_eq!(names, ["b", "a", "c"]);
@@ -280,7 +280,7 @@ mod json {
             [None, Some("2013-01-01"), Some("7")]
         );
         assert_eq!(table.column("a").unwrap().as_struct().num_columns(), 2);
-        let day = JsonLines::at(&dir.write("b.jsonl", "{\"d\": \"2013-01-01\"}\n")).with_type("d", DataType::Date32);
+        let day = JsonLines::at(dir.write("b.jsonl", "{\"d\": \"2013-01-01\"}\n")).with_type("d", DataType::Date32);
         assert_eq!(day.read().await.unwrap().schema().field(0).data_type(), &DataType::Date32);
     }
 
@@ -296,10 +296,9 @@ mod json {
             let path = dir.write("a.jsonl", text);
             assert_error(JsonLines::at(&path).read().await, ErrorKind::Data, says);
         }
-        let typed =
-            JsonLines::at(&dir.write("b.jsonl", "{\"a\": 1}\n{\"a\": \"x\"}\n")).with_type("a", DataType::Int64);
+        let typed = JsonLines::at(dir.write("b.jsonl", "{\"a\": 1}\n{\"a\": \"x\"}\n")).with_type("a", DataType::Int64);
         assert_error(typed.read().await, ErrorKind::Data, &["b.jsonl", "line 2", "with_type"]);
-        let long = JsonLines::at(&dir.write("c.jsonl", format!("{{\"a\": 1}}\n{{\"a\": \"{}\"}}\n", "x".repeat(2000))));
+        let long = JsonLines::at(dir.write("c.jsonl", format!("{{\"a\": 1}}\n{{\"a\": \"{}\"}}\n", "x".repeat(2000))));
         let says = ["line 2", "1000 bytes", "with_max_record_bytes"];
         assert_error(long.with_max_record_bytes(1000).read().await, ErrorKind::Data, &says);
     }
@@ -319,7 +318,7 @@ mod json {
             ], 0..60),
         ) {
             let dir = Dir::new();
-            let json = JsonLines::at(&dir.write("a.jsonl", bytes.concat()));
+            let json = JsonLines::at(dir.write("a.jsonl", bytes.concat()));
             if let Err(error) = runtime().block_on(json.read()) {
                 prop_assert!(matches!(error.kind(), ErrorKind::Data | ErrorKind::Schema | ErrorKind::Corrupt), "{:?}", error);
             }
@@ -344,7 +343,7 @@ mod parquet_files {
     }
 
     fn read(dir: &Dir, bytes: &[u8]) -> Result<Table, Error> {
-        runtime().block_on(Parquet::at(&dir.write("a.parquet", bytes)).read())
+        runtime().block_on(Parquet::at(dir.write("a.parquet", bytes)).read())
     }
 
     /// A file of a footer alone.
@@ -428,7 +427,7 @@ mod ipc {
     }
 
     fn read(dir: &Dir, bytes: &[u8]) -> Result<Table, Error> {
-        runtime().block_on(ArrowIpc::at(&dir.write("a.arrow", bytes)).read())
+        runtime().block_on(ArrowIpc::at(dir.write("a.arrow", bytes)).read())
     }
 
     #[test]
@@ -488,7 +487,7 @@ mod ipc {
 async fn a_stream_that_is_dropped_reads_no_further() {
     let dir = Dir::new();
     let text = "{\"a\": 1}\n".repeat(300_000);
-    let json = JsonLines::at(&dir.write("a.jsonl", &text)).with_type("a", DataType::Int64);
+    let json = JsonLines::at(dir.write("a.jsonl", &text)).with_type("a", DataType::Int64);
     let mut parts = json.scan(Scan::all().with_batch_size(10)).await.unwrap();
     assert_eq!(parts.next().await.unwrap().unwrap().num_rows(), 10);
     drop(parts);

@@ -203,7 +203,7 @@ async fn leftovers_of_the_dead_are_removed_and_those_of_the_living_are_not() {
     fs::write(&dead, "torn").unwrap();
     let file = fs::File::create(&alive).unwrap();
     file.lock().unwrap();
-    CsvSink::at(&dir.path().join("a.csv")).write_table(&table()).await.unwrap();
+    CsvSink::at(dir.path().join("a.csv")).write_table(&table()).await.unwrap();
     assert_eq!(names(dir.path()), [".a.csv.#2", "a.csv"]);
     assert_eq!(Csv::at(dir.path()).read().await.unwrap().num_rows(), 377);
 }
@@ -259,7 +259,7 @@ mod crash {
             let path = Path::new(&dir).join(format!("{step}.{name}"));
             sink(Place::from(&path)).write_table(&Table::from_batch(rows(step, 200))).await.unwrap();
             acknowledge(&format!("{step}.{name}"));
-            let replaced = ParquetSink::at(&Path::new(&dir).join("latest.parquet")).with_overwrite(true);
+            let replaced = ParquetSink::at(Path::new(&dir).join("latest.parquet")).with_overwrite(true);
             replaced.write_table(&Table::from_batch(rows(step, 200))).await.unwrap();
             acknowledge("latest.parquet");
         }
@@ -304,7 +304,9 @@ mod crash {
         for round in 0..rounds() {
             let mut acknowledged = kill(start(dir.path()), Duration::from_micros(rng.below(30_000)));
             // The last line of a killed program may be cut in its middle.
-            acknowledged.pop().filter(|last| dir.path().join(last).exists()).map(|last| acknowledged.push(last));
+            if let Some(last) = acknowledged.pop().filter(|last| dir.path().join(last).exists()) {
+                acknowledged.push(last)
+            }
             for name in acknowledged {
                 assert!(dir.path().join(&name).exists(), "round {round}: '{name}' was acknowledged and is gone");
             }
@@ -327,7 +329,7 @@ mod crash {
             // What a killed writer left is removed by the next one to the same place.
             for leftover in names(dir.path()).into_iter().filter(|name| name.starts_with('.')) {
                 let place = leftover[1..].rsplit_once(".#").unwrap().0.to_owned();
-                let sink = ParquetSink::at(&dir.path().join(place)).with_overwrite(true);
+                let sink = ParquetSink::at(dir.path().join(place)).with_overwrite(true);
                 sink.write_table(&Table::from_batch(rows(round, 200))).await.unwrap();
                 assert!(!dir.path().join(leftover).exists(), "round {round}: a leftover stays");
             }
