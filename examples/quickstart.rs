@@ -1,6 +1,6 @@
 //! The whole library on one page: know the data, learn, publish the evidence, serve and watch.
 #![expect(clippy::print_stdout, reason = "a program for a terminal")]
-use mlops::data::transform::{Impute, OneHot, StandardScaler};
+use mlops::data::transform::{OneHotEncoder, SimpleImputer, StandardScaler};
 use mlops::data::{Column, ExpectingExt, Parquet, split::SplitExt};
 use mlops::prelude::*;
 use mlops::train::{LogisticRegression, RocAuc, score};
@@ -20,9 +20,9 @@ async fn main() -> Result<()> {
 
     // One recipe: preparation and model.
     let recipe = Pipeline::new()
-        .then(Impute::median(["distance"]))
+        .then(SimpleImputer::median(["distance"]))
         .then(StandardScaler::on(["distance"]))
-        .then(OneHot::on(["carrier", "origin", "hour"]))
+        .then(OneHotEncoder::on(["carrier", "origin", "hour"]))
         .train(LogisticRegression::new());
     let model = recipe.fit(&train, &Run::default())?;
 

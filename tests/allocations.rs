@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use common::{preparation, trips};
 use mlops::core::{CellReader, Scratch, Trainer, score_row};
-use mlops::data::transform::{Clip, Derive, Impute, Ordinal, TargetEncoder};
+use mlops::data::transform::{Clip, Derive, OrdinalEncoder, SimpleImputer, TargetEncoder};
 use mlops::prelude::*;
 use mlops::train::{LinearRegression, LogisticRegression, RandomForest, Ridge, Voting};
 
@@ -101,10 +101,10 @@ fn impute_scale_and_one_hot_before_every_regressor() {
 fn the_other_preparation_steps() {
     let recipe = Pipeline::new()
         .then(Derive::column("load", col("distance").div(col("hour"))))
-        .then(Impute::mean(["distance", "load"]).with_indicator())
+        .then(SimpleImputer::mean(["distance", "load"]).with_indicator())
         .then(Clip::quantiles(["distance"], 0.05, 0.95))
         .then(TargetEncoder::on(["carrier"]))
-        .then(Ordinal::on(["hour"]))
+        .then(OrdinalEncoder::on(["hour"]))
         .train(LogisticRegression::new());
     assert_eq!(scoring(&recipe, &trips()), 0);
 }

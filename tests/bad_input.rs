@@ -11,7 +11,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, BooleanArray, Float64Array, RecordBatch, StringArray};
 use arrow::datatypes::DataType;
 use common::{Served, package, preparation, trips};
-use mlops::data::transform::{HandleUnknown, OneHot, Ordinal};
+use mlops::data::transform::{HandleUnknown, OneHotEncoder, OrdinalEncoder};
 use mlops::data::{Column, Csv, ExpectingExt, Parquet};
 use mlops::monitor::{DriftSuite, ShapleyExplainer};
 use mlops::prelude::*;
@@ -187,14 +187,14 @@ mod tables {
     fn a_category_never_seen() {
         let unseen: ArrayRef = Arc::new(StringArray::from(vec!["AA", "ZZ"]));
         let batch = RecordBatch::try_from_iter([("carrier", unseen)]).unwrap();
-        let strict = OneHot::on(["carrier"]).with_handle_unknown(HandleUnknown::Error);
+        let strict = OneHotEncoder::on(["carrier"]).with_handle_unknown(HandleUnknown::Error);
         let says: [&dyn Display; 4] = [&"column: carrier", &"\"ZZ\"", &"row: 2", &"let the encoder take unknown"];
         assert_says(strict.fit(&trips(), &Run::default()).unwrap().apply(batch.clone()), ErrorKind::Data, &says);
-        let strict = Ordinal::on(["carrier"]).with_unknown_value(None);
+        let strict = OrdinalEncoder::on(["carrier"]).with_unknown_value(None);
         let says: [&dyn Display; 4] = [&"column: carrier", &"\"ZZ\"", &"row: 2", &"let the encoder take unknown"];
         assert_says(strict.fit(&trips(), &Run::default()).unwrap().apply(batch.clone()), ErrorKind::Data, &says);
         // Unless told otherwise, it is none of the known ones.
-        let lenient = OneHot::on(["carrier"]).fit(&trips(), &Run::default()).unwrap().apply(batch).unwrap();
+        let lenient = OneHotEncoder::on(["carrier"]).fit(&trips(), &Run::default()).unwrap().apply(batch).unwrap();
         assert!(lenient.columns().iter().all(|c| mlops::core::Value::Float(0.0) == cell(c, 1)));
     }
 
@@ -299,8 +299,8 @@ mod requests {
 
     #[tokio::test]
     async fn a_category_never_seen() {
-        let strict = OneHot::on(["carrier"]).with_handle_unknown(HandleUnknown::Error);
-        let recipe = Pipeline::new().then(mlops::data::transform::Impute::median(["distance"])).then(strict);
+        let strict = OneHotEncoder::on(["carrier"]).with_handle_unknown(HandleUnknown::Error);
+        let recipe = Pipeline::new().then(mlops::data::transform::SimpleImputer::median(["distance"])).then(strict);
         let model = recipe.train(LogisticRegression::new()).fit(&trips(), &Run::default()).unwrap();
         let strict = Package::new("late", model, &trips().to_batch().unwrap()).unwrap();
         let request = json!({"inputs": [

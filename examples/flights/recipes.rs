@@ -1,7 +1,9 @@
 //! The recipes that compete. Each is plain data: the same value is fitted, published and fitted again.
 
 use mlops::core::{Estimator, Expr};
-use mlops::data::transform::{DateParts, Derive, Impute, OneHot, Part, Select, StandardScaler, TargetEncoder};
+use mlops::data::transform::{
+    DateParts, Derive, OneHotEncoder, Part, Select, SimpleImputer, StandardScaler, TargetEncoder,
+};
 use mlops::prelude::*;
 use mlops::train::{LogisticRegression, RandomForest, Voting};
 
@@ -24,7 +26,7 @@ fn logistic() -> Estimator {
     let numbers = WEATHER.into_iter().chain(["distance", "block_minutes", "year_plane", "seats"]);
     features()
         .then(Select::drop(["minute", "departs", "arrives", "time_hour_weekday"]))
-        .then(OneHot::on(categories))
+        .then(OneHotEncoder::on(categories))
         .then(StandardScaler::on(numbers))
         .train(LogisticRegression::new())
 }
@@ -52,7 +54,7 @@ fn features() -> Pipeline {
         .then(Derive::column("block_minutes", col("arrives").sub(col("departs")).add(lit(1_440)).rem(lit(1_440))))
         .then(Derive::column("wind_gust", col("wind_gust").or_else(col("wind_speed"))))
         .then(Select::drop(["sched_dep_time", "sched_arr_time"]))
-        .then(Impute::median(filled))
+        .then(SimpleImputer::median(filled))
 }
 
 /// 1730 is half past five: minute 1,050 of the day.

@@ -120,7 +120,7 @@ fn width(data_type: &DataType) -> Option<u64> {
 pub fn numbers(column: &ArrayRef, name: &str) -> Result<Float64Array> {
     if !is_numeric(column.data_type()) {
         return Err(Error::schema(format!(
-            "column '{name}' is {}, a number is needed: encode it first (OneHot, Ordinal, TargetEncoder) or leave it out",
+            "column '{name}' is {}, a number is needed: encode it first (OneHotEncoder, OrdinalEncoder, TargetEncoder) or leave it out",
             column.data_type()
         )));
     }

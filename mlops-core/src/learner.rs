@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 
 use crate::{
-    Accumulator, BatchStream, Cancel, Error, ErrorKind, Result, ResultExt, Run, Table, Transform, fold_stream,
+    Accumulator, Cancel, DataSource, Error, ErrorKind, Result, ResultExt, Run, Scan, Table, Transform, fold_stream,
 };
 
 /// How a preparation step learns from data in pieces: an [`Accumulator`] that comes to a fitted
@@ -60,7 +60,57 @@ impl Learner {
     where
         A: Accumulator<Output = Arc<dyn Transform>> + 'static,
     {
-        let start = move || Box::new(start()) as Box<dyn Fold>;
+        Self::of_fold(inputs, move || Box::new(start()))
+    }
+
+    /// Learns by the fold that `start` begins, which after a pass may ask for another one with what it
+    /// gathered: [`Learned::Again`]. Otherwise as [`new`](Self::new).
+    ///
+    /// # Example
+    /// ```
+    /// use mlops_core::{Accumulator, Chain, Learned, Learner, Result, Run, Table};
+    /// use arrow::array::RecordBatch;
+    /// use std::sync::Arc;
+    ///
+    /// /// Looks at the rows twice.
+    /// #[derive(Clone)]
+    /// struct Twice(u32);
+    ///
+    /// impl Accumulator for Twice {
+    ///     type Output = Learned;
+    ///     fn update(&mut self, _: &RecordBatch) -> Result<()> {
+    ///         Ok(())
+    ///     }
+    ///     fn merge(&mut self, _: Self) -> Result<()> {
+    ///         Ok(())
+    ///     }
+    ///     fn finish(self) -> Result<Learned> {
+    ///         Ok(match self {
+    ///             Self(1) => Learned::Again(Learner::in_passes(["distance"], || Self(2))),
+    ///             _ => Learned::Done(Arc::new(Chain::default())),
+    ///         })
+    ///     }
+    /// }
+    ///
+    /// let table = Table::from_batch(arrow::array::record_batch!(("distance", Float64, [1.0]))?);
+    /// let fitted = Learner::in_passes(["distance"], || Twice(1)).fit(&table, &Run::default())?;
+    /// assert_eq!(fitted.apply(table.to_batch()?)?.num_rows(), 1);
+    /// # Ok::<(), mlops_core::Error>(())
+    /// ```
+    pub fn in_passes<A>(
+        inputs: impl IntoIterator<Item = impl Into<String>>,
+        start: impl Fn() -> A + Send + Sync + 'static,
+    ) -> Self
+    where
+        A: Accumulator<Output = Learned> + 'static,
+    {
+        Self::of_fold(inputs, move || Box::new(InPasses(start())))
+    }
+
+    pub(crate) fn of_fold(
+        inputs: impl IntoIterator<Item = impl Into<String>>,
+        start: impl Fn() -> Box<dyn Fold> + Send + Sync + 'static,
+    ) -> Self {
         Self::with(inputs, How::Fold(Arc::new(start)))
     }
 
@@ -73,8 +123,8 @@ impl Learner {
         Self { inputs: inputs.into_iter().map(Into::into).collect(), any_columns: false, cross_fits: false, how }
     }
 
-    /// Looks at, or leaves out, whichever columns there are: never fitted in one pass with a step
-    /// before or after it.
+    /// Chooses its columns by looking at the schema, or leaves out columns that it does not look at:
+    /// never fitted in one pass with a step before or after it.
     #[must_use]
     pub fn with_any_columns(mut self) -> Self {
         self.any_columns = true;
@@ -99,7 +149,8 @@ impl Learner {
         self.any_columns
     }
 
-    pub(crate) fn cross_fits(&self) -> bool {
+    /// Whether the training rows are prepared differently, which takes the whole table.
+    pub fn cross_fits(&self) -> bool {
         self.cross_fits
     }
 
@@ -117,42 +168,161 @@ impl Learner {
         others.iter().all(apart)
     }
 
-    /// Learns from a table, in one pass on the threads of `run`.
+    /// Several learners in the same passes, whose transforms `combine` makes into one. Each looks at
+    /// the same rows: none sees what another one makes of them.
+    ///
+    /// # Example
+    /// ```
+    /// use mlops_core::{Chain, Learner, Run, Table};
+    /// use std::sync::Arc;
+    ///
+    /// let ready = || Learner::ready(["distance"], Arc::new(Chain::default()));
+    /// let joined = Learner::join([ready(), ready()], |transforms| Ok(Arc::new(Chain::new(transforms))));
+    /// let table = Table::from_batch(arrow::array::record_batch!(("distance", Float64, [1.0]))?);
+    /// let fitted = joined.fit(&table, &Run::default())?;
+    /// assert_eq!(fitted.apply(table.to_batch()?)?, table.to_batch()?);
+    /// # Ok::<(), mlops_core::Error>(())
+    /// ```
+    pub fn join(
+        learners: impl IntoIterator<Item = Self>,
+        combine: impl Fn(Vec<Arc<dyn Transform>>) -> Result<Arc<dyn Transform>> + Send + Sync + 'static,
+    ) -> Self {
+        Self::joined(learners.into_iter().collect(), Arc::new(combine))
+    }
+
+    fn joined(learners: Vec<Self>, combine: Combine) -> Self {
+        let inputs: Vec<String> = learners.iter().flat_map(Self::inputs).map(str::to_owned).collect();
+        let any_columns = learners.iter().any(|learner| learner.any_columns);
+        let cross_fits = learners.iter().any(|learner| learner.cross_fits);
+        let joined = Self::of_fold(inputs, move || {
+            let learning = Learning::of(&learners, &[], &Cancel::default());
+            Box::new(Joined { learning, combine: Arc::clone(&combine) })
+        });
+        Self { any_columns, cross_fits, ..joined }
+    }
+
+    /// Learns from a table on the threads of `run`, in one pass, or several where what is learned in
+    /// one prepares the rows of the next.
     ///
     /// # Errors
-    /// As the fold, and as [`Transform::output_schema`] for the columns of the table; [`ErrorKind::Cancelled`] if told to stop.
+    /// As the fold, and as [`Transform::output_schema`] for the columns of the table;
+    /// [`ErrorKind::Cancelled`] if told to stop.
     pub fn fit(&self, data: &Table, run: &Run) -> Result<Arc<dyn Transform>> {
-        let start = || Learning::of(std::slice::from_ref(self), &[], &run.cancel);
-        let fitted = only(run.install(|| data.fold(start))??.finish()?)?;
+        let mut learner = self.clone();
+        let fitted = loop {
+            let start = || Learning::of(std::slice::from_ref(&learner), &[], &run.cancel);
+            match only(run.install(|| data.fold(start))??.finish()?)? {
+                Learned::Done(fitted) => break fitted,
+                Learned::Again(next) => learner = next,
+            }
+        };
         fitted.output_schema(data.schema())?;
+        Ok(fitted)
+    }
+
+    /// Learns from a source, whose data need not fit into memory, reading the columns it looks at: in
+    /// as many passes as [`fit`](Self::fit), outside of the async threads.
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit) and [`DataSource::scan`].
+    pub async fn fit_source(&self, source: &dyn DataSource, run: &Run) -> Result<Arc<dyn Transform>> {
+        let schema = source.schema().await?;
+        let mut learner = self.clone();
+        let fitted = loop {
+            let names = schema.fields().iter().map(|field| field.name());
+            let columns = names.filter(|name| learner.inputs.contains(*name));
+            let scan = Scan::all().with_columns(columns).with_batch_size(FITTED_AT_ONCE);
+            let learned = match learner.known() {
+                Some(known) => Learned::Done(Arc::clone(known)),
+                None => {
+                    let learners = [learner.clone()];
+                    let start = || Learning::of(&learners, &[], &run.cancel);
+                    only(fold_stream(source.scan(scan).await?, run, start).await?.finish()?)?
+                }
+            };
+            match learned {
+                Learned::Done(fitted) => break fitted,
+                Learned::Again(next) => learner = next,
+            }
+        };
+        fitted.output_schema(&schema)?;
         Ok(fitted)
     }
 }
 
-/// Learning from what need not fit into memory.
-impl Learner {
-    /// Learns from a stream, in one pass and bounded memory, outside of the async threads.
-    ///
-    /// # Errors
-    /// As the stream and the fold; [`ErrorKind::Cancelled`] if told to stop.
-    pub async fn fit_stream(&self, stream: BatchStream, run: &Run) -> Result<Arc<dyn Transform>> {
-        let learners = [self.clone()];
-        let cancel = run.cancel.clone();
-        let fitted = fold_stream(stream, run, || Learning::of(&learners, &[], &cancel), Ok).await?.finish()?;
-        only(fitted)
+/// Rows in a batch of a source that is fitted on: enough of them that what a part of the fold keeps is
+/// fetched into the caches but rarely.
+const FITTED_AT_ONCE: usize = 1 << 15;
+
+fn only<T>(learned: Vec<T>) -> Result<T> {
+    learned.into_iter().next().ok_or_else(|| Error::internal("a learner came to nothing"))
+}
+
+/// What a pass over the data comes to.
+#[derive(Clone, Debug)]
+pub enum Learned {
+    /// Another pass is needed, by this learner; it may look at fewer columns.
+    Again(Learner),
+    /// Nothing more is to be learned.
+    Done(Arc<dyn Transform>),
+}
+
+/// The transforms if all are done, or else the learners of another pass.
+pub(crate) fn settle(learned: Vec<Learned>) -> Result<Vec<Arc<dyn Transform>>, Vec<Learner>> {
+    let done = learned.iter().map(|learned| match learned {
+        Learned::Done(transform) => Some(Arc::clone(transform)),
+        Learned::Again(_) => None,
+    });
+    if let Some(done) = done.collect() {
+        return Ok(done);
+    }
+    let again = learned.into_iter().map(|learned| match learned {
+        Learned::Done(transform) => Learner::ready([] as [&str; 0], transform),
+        Learned::Again(learner) => learner,
+    });
+    Err(again.collect())
+}
+
+type Combine = Arc<dyn Fn(Vec<Arc<dyn Transform>>) -> Result<Arc<dyn Transform>> + Send + Sync>;
+
+struct Joined {
+    learning: Learning,
+    combine: Combine,
+}
+
+impl Fold for Joined {
+    fn update(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.learning.update(batch)
+    }
+
+    fn merge(&mut self, other: Box<dyn Fold>) -> Result<()> {
+        self.learning.merge(same::<Self>(other)?.learning)
+    }
+
+    fn finish(self: Box<Self>) -> Result<Learned> {
+        Ok(match settle(self.learning.finish()?) {
+            Ok(transforms) => Learned::Done((self.combine)(transforms)?),
+            Err(learners) => Learned::Again(Learner::joined(learners, self.combine)),
+        })
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any> {
+        self
     }
 }
 
-fn only(fitted: Vec<Arc<dyn Transform>>) -> Result<Arc<dyn Transform>> {
-    fitted.into_iter().next().ok_or_else(|| Error::internal("a learner came to nothing"))
-}
-
 /// An accumulator of unknown type.
-trait Fold: Send {
+pub(crate) trait Fold: Send {
     fn update(&mut self, batch: &RecordBatch) -> Result<()>;
     fn merge(&mut self, other: Box<dyn Fold>) -> Result<()>;
-    fn finish(self: Box<Self>) -> Result<Arc<dyn Transform>>;
+    fn finish(self: Box<Self>) -> Result<Learned>;
     fn into_any(self: Box<Self>) -> Box<dyn Any>;
+}
+
+/// The other part of a fold as what it is.
+pub(crate) fn same<F: 'static>(other: Box<dyn Fold>) -> Result<F> {
+    let other = other.into_any().downcast::<F>();
+    other.map(|other| *other).map_err(|_| Error::internal("two folds of one step differ in type"))
 }
 
 impl<A: Accumulator<Output = Arc<dyn Transform>> + 'static> Fold for A {
@@ -161,14 +331,32 @@ impl<A: Accumulator<Output = Arc<dyn Transform>> + 'static> Fold for A {
     }
 
     fn merge(&mut self, other: Box<dyn Fold>) -> Result<()> {
-        match other.into_any().downcast::<A>() {
-            Ok(other) => Accumulator::merge(self, *other),
-            Err(_) => Err(Error::internal("two folds of one step differ in type")),
-        }
+        Accumulator::merge(self, same::<A>(other)?)
     }
 
-    fn finish(self: Box<Self>) -> Result<Arc<dyn Transform>> {
-        Accumulator::finish(*self)
+    fn finish(self: Box<Self>) -> Result<Learned> {
+        Ok(Learned::Done(Accumulator::finish(*self)?))
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any> {
+        self
+    }
+}
+
+/// A fold that may ask for another pass.
+struct InPasses<A>(A);
+
+impl<A: Accumulator<Output = Learned> + 'static> Fold for InPasses<A> {
+    fn update(&mut self, batch: &RecordBatch) -> Result<()> {
+        self.0.update(batch)
+    }
+
+    fn merge(&mut self, other: Box<dyn Fold>) -> Result<()> {
+        self.0.merge(same::<Self>(other)?.0)
+    }
+
+    fn finish(self: Box<Self>) -> Result<Learned> {
+        self.0.finish()
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any> {
@@ -206,7 +394,7 @@ fn named<T>(result: Result<T>, places: &[String], i: usize) -> Result<T> {
 }
 
 impl Accumulator for Learning {
-    type Output = Vec<Arc<dyn Transform>>;
+    type Output = Vec<Learned>;
 
     fn update(&mut self, batch: &RecordBatch) -> Result<()> {
         if self.cancel.is_cancelled() {
@@ -229,9 +417,9 @@ impl Accumulator for Learning {
         Ok(())
     }
 
-    fn finish(self) -> Result<Vec<Arc<dyn Transform>>> {
+    fn finish(self) -> Result<Vec<Learned>> {
         let finish = |(i, state)| match state {
-            State::Known(transform) => Ok(transform),
+            State::Known(transform) => Ok(Learned::Done(transform)),
             State::Fold(fold) => named(Fold::finish(fold), &self.places, i),
         };
         self.folds.into_iter().enumerate().map(finish).collect()

@@ -73,7 +73,7 @@ pub use inference::{
     InferRequest, InferResponse, Inference, InferenceRecord, Inputs, ModelDescription, ModelStatus, Route, Server,
     Shutdown, Tap, Trigger,
 };
-pub use learner::Learner;
+pub use learner::{Learned, Learner};
 pub use model::{Cancel, Dense, Model, RowModel, Run, Scratch, Trainer, predict_dense, score_row};
 pub use package::{Environment, Metadata, Package, Samples};
 pub use pipeline::{Chain, Estimator, Pipeline, PipelineModel};

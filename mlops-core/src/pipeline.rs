@@ -1,3 +1,4 @@
+use std::any::Any;
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::mem::take;
@@ -9,12 +10,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
 use crate::columns::find_column;
-use crate::learner::Learning;
+use crate::learner::{Fold, Learned, Learning, same, settle};
 use crate::model::score_row;
 use crate::{
-    Accumulator, Artifact, Codecs, DataSource, Dense, Error, InputColumn, Learner, Load, Model, Recipe, Result,
-    ResultExt, Role, Roles, RowModel, RowTransform, Run, Scan, Scratch, Signature, Spec, Table, Trainer, Transform,
-    Transformer, Value, fold_stream, transform_table,
+    Accumulator, Artifact, Cancel, Codecs, DataSource, Dense, Error, InputColumn, Learner, Load, Model, Recipe, Result,
+    ResultExt, Role, Roles, RowModel, RowTransform, Run, Scratch, Signature, Spec, Table, Trainer, Transform,
+    Transformer, Value, transform_table,
 };
 
 /// Preparation steps in a row, as one recipe.
@@ -27,13 +28,13 @@ use crate::{
 /// ```
 /// use mlops_core::{Pipeline, Recipe};
 ///
-/// let recipe = Pipeline::new(); // .then(Impute::median(["distance"])).then(…)
+/// let recipe = Pipeline::new(); // .then(SimpleImputer::median(["distance"])).then(…)
 /// assert_eq!(recipe.to_spec()?.settings, serde_json::json!([]));
 /// # Ok::<(), mlops_core::Error>(())
 /// ```
 #[derive(Debug, Default)]
 pub struct Pipeline {
-    steps: Vec<Box<dyn Transformer>>,
+    steps: Vec<Arc<dyn Transformer>>,
 }
 
 impl Pipeline {
@@ -47,7 +48,7 @@ impl Pipeline {
     /// Adds a step.
     #[must_use]
     pub fn then(mut self, step: impl Transformer) -> Self {
-        self.steps.push(Box::new(step));
+        self.steps.push(Arc::new(step));
         self
     }
 
@@ -59,7 +60,7 @@ impl Pipeline {
     pub(crate) fn from_settings(settings: &Json, codecs: &Codecs) -> Result<Self> {
         let specs = Vec::<Spec>::deserialize(settings)
             .map_err(|e| Error::config(format!("a pipeline is a list of steps: {e}")).with_source(e))?;
-        let steps = specs.iter().map(|spec| codecs.transformer(spec)).collect::<Result<_>>()?;
+        let steps = specs.iter().map(|spec| Ok(Arc::from(codecs.transformer(spec)?))).collect::<Result<_>>()?;
         Ok(Self { steps })
     }
 
@@ -69,7 +70,7 @@ impl Pipeline {
         let mut chain = Chain::default();
         let mut group = Group::default();
         for (i, step) in self.steps.iter().enumerate() {
-            let place = format!("{}: {}", i + 1, step.kind());
+            let place = place(i, &self.steps);
             // A column may only be missing because a step before this one is still to make it.
             let early = step.learner(table.schema(), table.roles());
             if let Ok(Some(learner)) = early
@@ -114,44 +115,171 @@ impl Pipeline {
     /// ```
     pub async fn fit_source(&self, source: &dyn DataSource, roles: &Roles, run: &Run) -> Result<Arc<dyn Transform>> {
         let raw = source.schema().await?;
-        let mut chain = Chain::default();
-        let mut needed = Some(BTreeSet::new());
-        while chain.steps.len() < self.steps.len() {
-            let group = self.next_group(chain.output_schema(&raw)?.as_ref(), roles, chain.steps.len())?;
-            for learner in &group.learners {
-                if learner.takes_any_columns() {
-                    needed = None;
-                }
-                needed.iter_mut().for_each(|names| names.extend(learner.inputs().map(str::to_owned)));
-            }
-            let fitted = match group.known() {
-                Some(fitted) => fitted,
-                None => group.fit_pass(source, &raw, needed.as_ref(), &chain, run).await?,
-            };
-            chain.steps.extend(fitted);
+        match self.learner(&raw, roles)? {
+            Some(learner) => learner.fit_source(source, run).await,
+            None => Err(whole_table().with_context("step", place(0, &self.steps))),
         }
-        Ok(Arc::new(chain))
+    }
+}
+
+fn place(i: usize, steps: &[Arc<dyn Transformer>]) -> String {
+    format!("{}: {}", i + 1, steps.get(i).map_or("", |step| step.kind()))
+}
+
+fn whole_table() -> Error {
+    Error::unsupported("this step learns from a whole table: read the source into a table and fit on that")
+}
+
+/// A pipeline on its way to being fitted, pass by pass.
+#[derive(Clone)]
+struct Staged {
+    steps: Arc<[Arc<dyn Transformer>]>,
+    raw: SchemaRef,
+    roles: Roles,
+    /// The steps fitted so far.
+    chain: Chain,
+    /// What each of them looks at.
+    looks: Vec<Look>,
+}
+
+/// The columns that a step looks at, or that it may look at any.
+#[derive(Clone)]
+struct Look {
+    inputs: BTreeSet<String>,
+    any_columns: bool,
+}
+
+impl Look {
+    fn of(learner: &Learner) -> Self {
+        Self { inputs: learner.inputs().map(str::to_owned).collect(), any_columns: learner.takes_any_columns() }
+    }
+}
+
+impl Staged {
+    /// The learner of the next pass; `None` if the first step takes a whole table.
+    fn learner(mut self) -> Result<Option<Learner>> {
+        loop {
+            let start = self.chain.steps.len();
+            if start == self.steps.len() {
+                let inputs: BTreeSet<String> = self.looks.into_iter().flat_map(|look| look.inputs).collect();
+                let raw = inputs.into_iter().filter(|name| self.raw.index_of(name).is_ok());
+                return Ok(Some(Learner::ready(raw, Arc::new(self.chain))));
+            }
+            let Some(group) = self.next_group(start)? else {
+                return if start == 0 {
+                    Ok(None)
+                } else {
+                    Err(whole_table().with_context("step", place(start, &self.steps)))
+                };
+            };
+            self.looks.extend(group.learners.iter().map(Look::of));
+            match group.known() {
+                Some(fitted) => self.chain.steps.extend(fitted),
+                None => return self.pass(group).map(Some),
+            }
+        }
     }
 
-    /// The learners of the steps from `start` that can share a pass over rows of `schema`.
-    fn next_group(&self, schema: &Schema, roles: &Roles, start: usize) -> Result<Group> {
+    /// The learners of the next steps that can share a pass.
+    fn next_group(&self, start: usize) -> Result<Option<Group>> {
+        let schema = self.chain.output_schema(&self.raw)?;
         let mut group = Group::default();
         for (i, step) in self.steps.iter().enumerate().skip(start) {
-            let place = format!("{}: {}", i + 1, step.kind());
-            let learner = step.learner(schema, roles);
-            match learner {
-                Ok(Some(learner)) if learner.is_apart_from(&group.learners) => group.push(learner, place),
-                _ if !group.learners.is_empty() => break,
-                Err(error) => return Err(error.with_context("step", place)),
-                Ok(_) => {
-                    return Err(Error::unsupported(
-                        "this step learns from a whole table: read the source into a table and fit on that",
-                    )
-                    .with_context("step", place));
+            match step.learner(&schema, &self.roles) {
+                Ok(Some(learner)) if learner.is_apart_from(&group.learners) => {
+                    group.push(learner, place(i, &self.steps))
                 }
+                _ if !group.learners.is_empty() => break,
+                Err(error) => return Err(error.with_context("step", place(i, &self.steps))),
+                Ok(_) => return Ok(None),
             }
         }
-        Ok(group)
+        Ok(Some(group))
+    }
+
+    /// The learner of one pass over the columns that the group needs.
+    fn pass(self, group: Group) -> Result<Learner> {
+        let whole = self.chain.steps.len() + group.learners.len() == self.steps.len() && self.chain.steps.is_empty();
+        let cross_fits = !whole || group.learners.iter().any(Learner::cross_fits);
+        // Later passes look at columns that are not known yet.
+        let any_columns = !whole || group.learners.iter().any(Learner::takes_any_columns);
+        let (before, needed) = self.steps_before(&group)?;
+        let learner = Learner::of_fold(needed, move || {
+            let learning = Learning::of(&group.learners, &group.places, &Cancel::default());
+            Box::new(Pass { staged: self.clone(), before: before.clone(), places: group.places.clone(), learning })
+        });
+        let learner = if any_columns { learner.with_any_columns() } else { learner };
+        // A table is prepared step by step rather than once a pass.
+        Ok(if cross_fits { learner.with_cross_fitting() } else { learner })
+    }
+
+    /// The fitted steps that make the columns which the group looks at, and the raw columns for them.
+    fn steps_before(&self, group: &Group) -> Result<(Chain, BTreeSet<String>)> {
+        let mut schemas = vec![Arc::clone(&self.raw)];
+        for step in &self.chain.steps {
+            schemas.push(step.output_schema(&schemas[schemas.len() - 1])?);
+        }
+        let names = |schema: &Schema| schema.fields().iter().map(|field| field.name().clone()).collect::<BTreeSet<_>>();
+        let mut wanted: BTreeSet<String> = group.learners.iter().flat_map(Learner::inputs).map(str::to_owned).collect();
+        let mut kept = Vec::new();
+        let steps = self.chain.steps.iter().zip(&self.looks).zip(schemas.windows(2));
+        for ((step, look), around) in steps.rev() {
+            let before = names(&around[0]);
+            let made = |name: &String| look.inputs.contains(name) || !before.contains(name);
+            if look.any_columns {
+                wanted = before;
+            } else if wanted.iter().any(made) {
+                wanted.retain(|name| !made(name));
+                wanted.extend(look.inputs.iter().cloned());
+            } else {
+                continue;
+            }
+            kept.push(Arc::clone(step));
+        }
+        kept.reverse();
+        wanted.retain(|name| self.raw.index_of(name).is_ok());
+        Ok((Chain::new(kept), wanted))
+    }
+}
+
+/// One pass of a pipeline: the steps fitted so far prepare the rows for those that learn.
+struct Pass {
+    staged: Staged,
+    /// Those of the fitted steps that matter to the learning ones.
+    before: Chain,
+    places: Vec<String>,
+    learning: Learning,
+}
+
+impl Fold for Pass {
+    fn update(&mut self, batch: &RecordBatch) -> Result<()> {
+        if self.before.steps.is_empty() {
+            return self.learning.update(batch);
+        }
+        self.learning.update(&self.before.apply(batch.clone())?)
+    }
+
+    fn merge(&mut self, other: Box<dyn Fold>) -> Result<()> {
+        self.learning.merge(same::<Self>(other)?.learning)
+    }
+
+    fn finish(self: Box<Self>) -> Result<Learned> {
+        let Self { mut staged, places, learning, .. } = *self;
+        Ok(Learned::Again(match settle(learning.finish()?) {
+            Err(learners) => staged.pass(Group { learners, places })?,
+            Ok(fitted) => {
+                staged.chain.steps.extend(fitted);
+                let next = staged.learner()?.ok_or_else(whole_table)?;
+                match next.known() {
+                    Some(done) => return Ok(Learned::Done(Arc::clone(done))),
+                    None => next,
+                }
+            }
+        }))
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any> {
+        self
     }
 }
 
@@ -179,12 +307,17 @@ impl Group {
             return Ok(table);
         }
         run.check()?;
-        let group = take(self);
+        let mut group = take(self);
         let _guard = tracing::debug_span!("fit", steps = group.places.join(", ")).entered();
-        let learning = || Learning::of(&group.learners, &group.places, &run.cancel);
-        let fitted = match group.known() {
-            Some(fitted) => fitted,
-            None => run.install(|| table.fold(learning))??.finish()?,
+        let fitted = loop {
+            if let Some(fitted) = group.known() {
+                break fitted;
+            }
+            let learning = || Learning::of(&group.learners, &group.places, &run.cancel);
+            match settle(run.install(|| table.fold(learning))??.finish()?) {
+                Ok(fitted) => break fitted,
+                Err(learners) => group.learners = learners,
+            }
         };
         let start = chain.steps.len();
         chain.steps.extend(fitted);
@@ -196,29 +329,6 @@ impl Group {
     /// What the steps come to, if none of them takes data.
     fn known(&self) -> Option<Vec<Arc<dyn Transform>>> {
         self.learners.iter().map(|learner| learner.known().cloned()).collect()
-    }
-
-    async fn fit_pass(
-        &self,
-        source: &dyn DataSource,
-        raw: &SchemaRef,
-        needed: Option<&BTreeSet<String>>,
-        chain: &Chain,
-        run: &Run,
-    ) -> Result<Vec<Arc<dyn Transform>>> {
-        let mut scan = Scan::all();
-        if let Some(needed) = needed {
-            // Others are made by the steps before.
-            scan =
-                scan.with_columns(raw.fields().iter().map(|field| field.name()).filter(|name| needed.contains(*name)));
-        }
-        let start = {
-            let (learners, places, cancel) = (self.learners.clone(), self.places.clone(), run.cancel.clone());
-            move || Learning::of(&learners, &places, &cancel)
-        };
-        let chain = chain.clone();
-        let prepared = source.scan(scan).await?;
-        fold_stream(prepared, run, start, move |batch| chain.apply(batch)).await?.finish()
     }
 }
 
@@ -234,6 +344,12 @@ impl Recipe for Pipeline {
 }
 
 impl Transformer for Pipeline {
+    fn learner(&self, schema: &Schema, roles: &Roles) -> Result<Option<Learner>> {
+        let (steps, roles) = (self.steps.clone().into(), roles.clone());
+        let (raw, chain) = (Arc::new(schema.clone()), Chain::default());
+        Staged { steps, raw, roles, chain, looks: Vec::new() }.learner()
+    }
+
     fn learn(&self, data: &Table, run: &Run) -> Result<Arc<dyn Transform>> {
         Ok(Arc::new(self.fit_chain(data, run)?.0))
     }
@@ -251,6 +367,11 @@ pub struct Chain {
 }
 
 impl Chain {
+    /// Fitted steps, to be applied in this order.
+    pub fn new(steps: Vec<Arc<dyn Transform>>) -> Self {
+        Self { steps }
+    }
+
     /// The steps, in order.
     pub fn steps(&self) -> &[Arc<dyn Transform>] {
         &self.steps
@@ -323,9 +444,18 @@ thread_local! {
 
 impl RowTransform for RowChain {
     fn apply_row<'a>(&'a self, input: &[Value<'a>], output: &mut Vec<Value<'a>>) -> Result<()> {
-        output.extend_from_slice(input);
         let mut spare = Scratch::relabel(SPARE.take());
-        let applied = self.apply_in_place(output, &mut spare);
+        let mut row = take(output);
+        let before = row.len();
+        let applied = if before == 0 {
+            row.extend_from_slice(input);
+            self.apply_in_place(&mut row, &mut spare)
+        } else {
+            // Behind what is there: the row of another part.
+            let mut own = input.to_vec();
+            self.apply_in_place(&mut own, &mut spare).map(|()| row.append(&mut own))
+        };
+        *output = row;
         SPARE.set(Scratch::relabel(spare));
         applied
     }

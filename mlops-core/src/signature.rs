@@ -345,7 +345,7 @@ fn whole_numbers(target: &ArrayRef, name: &str) -> Result<Int64Array> {
 
 impl Classes {
     /// The most classes that a target may have.
-    const MAX: usize = 1_000;
+    pub const MAX: usize = 1_000;
 
     fn check(&self) -> Result<(), String> {
         if !(2..=Self::MAX).contains(&self.len()) {

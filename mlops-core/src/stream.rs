@@ -11,14 +11,13 @@ use crate::{Accumulator, BatchStream, Error, ErrorKind, Result, Run};
 /// So many partial results of a fold are alive, and so many batches in memory.
 const PARTS: usize = 8;
 
-/// Folds a stream into an accumulator, each batch first changed by `prepare`, on the threads of
-/// `run`: one pass in bounded memory.
+/// Folds a stream into an accumulator on the threads of `run`: one pass in bounded memory.
 ///
 /// Batches are dealt to 8 parts in turn, which are merged in order, so the outcome does not depend on
 /// the number of threads. Computes outside of the async threads.
 ///
 /// # Errors
-/// The first error of the stream, `prepare`, an update or a merge;
+/// The first error of the stream, an update or a merge;
 /// [`ErrorKind::Cancelled`] if told to stop.
 ///
 /// # Example
@@ -46,21 +45,12 @@ const PARTS: usize = 8;
 ///
 /// let batch = arrow::array::record_batch!(("n", Int64, [1, 2, 3]))?;
 /// let batches = stream::iter([Ok(batch.clone()), Ok(batch)]).boxed();
-/// let rows = futures::executor::block_on(fold_stream(batches, &Run::default(), || Rows(0), Ok))?;
+/// let rows = futures::executor::block_on(fold_stream(batches, &Run::default(), || Rows(0)))?;
 /// assert_eq!(rows.finish()?, 6);
 /// # Ok::<(), mlops_core::Error>(())
 /// ```
-pub async fn fold_stream<A>(
-    stream: BatchStream,
-    run: &Run,
-    new: impl Fn() -> A,
-    prepare: impl Fn(RecordBatch) -> Result<RecordBatch> + Send + Sync + 'static,
-) -> Result<A>
-where
-    A: Accumulator + 'static,
-{
+pub async fn fold_stream<A: Accumulator + 'static>(stream: BatchStream, run: &Run, new: impl Fn() -> A) -> Result<A> {
     let workers = Workers::of(run)?;
-    let prepare = Arc::new(prepare);
     let mut parts: Vec<A> = (0..PARTS).map(|_| new()).collect();
     let mut waves = stream.try_ready_chunks(PARTS).map_err(|error| error.1);
     let mut turn = 0;
@@ -69,11 +59,10 @@ where
         // Each batch goes to the part whose turn it is, however many came at once.
         parts.rotate_left(turn % PARTS);
         let taken = batches.len();
-        let prepare = Arc::clone(&prepare);
         parts = workers
             .run(move || {
                 let work = parts.par_iter_mut().zip(batches);
-                work.try_for_each(|(part, batch)| part.update(&prepare(batch)?))?;
+                work.try_for_each(|(part, batch)| part.update(&batch))?;
                 Ok(parts)
             })
             .await?;

@@ -117,7 +117,8 @@ pub trait Transform: Debug + Send + Sync + 'static {
 /// A [`Transform`] bound to the columns of its input, for one row at a time: equal to the batch
 /// path, without Arrow and, after warm-up, without allocations.
 pub trait RowTransform: Debug + Send + Sync + 'static {
-    /// Prepares the row `input`, pushing the cells of the output schema to `output`, which is empty.
+    /// Prepares the row `input`, pushing the cells of the output schema to `output`, behind what is
+    /// there.
     ///
     /// # Errors
     /// As [`Transform::apply`].

@@ -8,9 +8,9 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use mlops_core::random::SplitMix64;
 use mlops_core::{CellReader, Pipeline, Role, Run, Table, Transformer, Value, col};
 use mlops_data::transform::{
-    Binarizer, Clip, Cyclical, DateParts, Derive, Encode, Impute, KBinsDiscretizer, MaxAbsScaler, MinMaxScaler,
-    Normalizer, OneHot, Ordinal, Part, Pca, PolynomialFeatures, PowerTransformer, QuantileTransformer, RobustScaler,
-    Select, SplineTransformer, StandardScaler, TargetEncoder,
+    Binarizer, Clip, Cyclical, DateParts, Derive, Encode, KBinsDiscretizer, MaxAbsScaler, MinMaxScaler, Normalizer,
+    OneHotEncoder, OrdinalEncoder, Part, Pca, PolynomialFeatures, PowerTransformer, QuantileTransformer, RobustScaler,
+    Select, SimpleImputer, SplineTransformer, StandardScaler, TargetEncoder,
 };
 
 const ROWS: usize = 100_000;
@@ -40,20 +40,20 @@ fn recipes() -> Vec<(&'static str, Box<dyn Transformer>)> {
         .then(Derive::column("ratio", col("number").div(col("count"))))
         .then(Clip::on(["ratio"], None, 1e3))
         .then(DateParts::of("time"))
-        .then(Impute::mean(["number", "ratio"]))
+        .then(SimpleImputer::mean(["number", "ratio"]))
         .then(StandardScaler::on(["number", "count"]))
         .then(TargetEncoder::on(["text"]));
     vec![
-        ("impute_mean", Box::new(Impute::mean(["number"]))),
-        ("impute_median", Box::new(Impute::median(["number"]))),
+        ("impute_mean", Box::new(SimpleImputer::mean(["number"]))),
+        ("impute_median", Box::new(SimpleImputer::median(["number"]))),
         ("standard_scaler", Box::new(StandardScaler::on(["number", "count"]))),
         ("robust_scaler", Box::new(RobustScaler::on(["number", "count"]))),
         ("power_transformer", Box::new(PowerTransformer::yeo_johnson(["number"]))),
         ("quantile_transformer", Box::new(QuantileTransformer::on(["number"]))),
         ("k_bins_quantile", Box::new(KBinsDiscretizer::on(["number"]))),
         ("spline", Box::new(SplineTransformer::on(["number"]))),
-        ("one_hot_20", Box::new(OneHot::on(["count"]))),
-        ("ordinal_500", Box::new(Ordinal::on(["text"]))),
+        ("one_hot_20", Box::new(OneHotEncoder::on(["count"]))),
+        ("ordinal_500", Box::new(OrdinalEncoder::on(["text"]))),
         ("target_500", Box::new(TargetEncoder::on(["text"]))),
         ("date_parts", Box::new(DateParts::of("time"))),
         ("derive", Box::new(Derive::column("ratio", col("number").div(col("count"))))),
@@ -93,7 +93,7 @@ fn customers() -> Table {
 fn twenty() -> Pipeline {
     Pipeline::new()
         .then(Select::columns(["a", "b", "c", "d", "e", "hour", "city", "class", "plan", "time"]))
-        .then(Impute::median(["a", "b", "c", "d", "e", "hour"]))
+        .then(SimpleImputer::median(["a", "b", "c", "d", "e", "hour"]))
         .then(Derive::column("ratio", col("a").div(col("b"))))
         .then(Clip::quantiles(["ratio"], 0.01, 0.99))
         .then(PolynomialFeatures::on(["a", "b"]).with_bias(false))
@@ -108,8 +108,8 @@ fn twenty() -> Pipeline {
         .then(RobustScaler::on(["a^2", "a b", "b^2"]))
         .then(MaxAbsScaler::on(["time_month", "time_weekday", "time_hour"]))
         .then(TargetEncoder::on(["city"]))
-        .then(OneHot::on(["class"]))
-        .then(Ordinal::on(["plan"]))
+        .then(OneHotEncoder::on(["class"]))
+        .then(OrdinalEncoder::on(["plan"]))
         .then(Binarizer::on(["plan"], 0.5))
         .then(Normalizer::on(["a", "b", "c"]))
 }

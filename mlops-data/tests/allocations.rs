@@ -7,9 +7,10 @@ use std::cell::Cell;
 use arrow::array::record_batch;
 use mlops_core::{CellReader, Pipeline, Role, Run, Table, Transformer, Value, col};
 use mlops_data::transform::{
-    Binarizer, Clip, Cyclical, Derive, Encode, Impute, KBinsDiscretizer, MaxAbsScaler, MinMaxScaler, MissingIndicator,
-    Normalizer, OneHot, Ordinal, OutputDistribution, Pca, PolynomialFeatures, PowerTransformer, QuantileTransformer,
-    RobustScaler, Select, SplineTransformer, StandardScaler, TargetEncoder, TruncatedSvd,
+    Binarizer, Clip, Cyclical, Derive, Encode, KBinsDiscretizer, MaxAbsScaler, MinMaxScaler, MissingIndicator,
+    Normalizer, OneHotEncoder, OrdinalEncoder, OutputDistribution, Pca, PolynomialFeatures, PowerTransformer,
+    QuantileTransformer, RobustScaler, Select, SimpleImputer, SplineTransformer, StandardScaler, TargetEncoder,
+    TruncatedSvd,
 };
 
 struct Counting;
@@ -50,10 +51,10 @@ fn a_chain_of_every_transform() {
         ("late", Boolean, [true, false, true, true, false, false])
     );
     let data = Table::from_batch(batch.unwrap()).with_role("late", Role::Target).unwrap();
-    let inner = Pipeline::new().then(StandardScaler::on(["b"])).then(OneHot::on(["class"]));
+    let inner = Pipeline::new().then(StandardScaler::on(["b"])).then(OneHotEncoder::on(["class"]));
     let recipe = Pipeline::new()
         .then(MissingIndicator::on(["a"]).with_columns_kept())
-        .then(Impute::median(["a"]))
+        .then(SimpleImputer::median(["a"]))
         .then(Derive::column("ratio", col("a").div(col("b"))))
         .then(Clip::quantiles(["ratio"], 0.1, 0.9))
         .then(SplineTransformer::on(["ratio"]))
@@ -65,7 +66,7 @@ fn a_chain_of_every_transform() {
         .then(inner)
         .then(Cyclical::on(["hour"], 24.0))
         .then(TargetEncoder::on(["city"]).with_cv(3))
-        .then(Ordinal::on(["plan"]))
+        .then(OrdinalEncoder::on(["plan"]))
         .then(Binarizer::on(["plan"], 0.5))
         .then(Normalizer::on(["a", "b", "c"]))
         .then(PolynomialFeatures::on(["a", "b"]).with_bias(false))

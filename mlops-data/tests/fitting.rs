@@ -14,7 +14,9 @@ use mlops_core::{
 };
 use mlops_data::source::MemorySource;
 use mlops_data::split::SplitExt;
-use mlops_data::transform::{Derive, Impute, OneHot, Ordinal, Select, StandardScaler, TargetEncoder};
+use mlops_data::transform::{
+    Derive, OneHotEncoder, OrdinalEncoder, Select, SimpleImputer, StandardScaler, TargetEncoder,
+};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -39,8 +41,8 @@ fn rides(rows: usize) -> Table {
 
 fn preparation() -> Pipeline {
     Pipeline::new()
-        .then(Impute::median(["distance"]))
-        .then(OneHot::on(["city"]))
+        .then(SimpleImputer::median(["distance"]))
+        .then(OneHotEncoder::on(["city"]))
         .then(StandardScaler::on(["fare"]))
         .then(StandardScaler::on(["distance"]))
         .then(Derive::column("ratio", fare_by_distance()))
@@ -111,7 +113,7 @@ async fn threads_and_batches_of_a_source_make_no_difference() {
 async fn what_needs_the_whole_table_is_refused_by_name() {
     let table = rides(100);
     // Reading a column twice in a row is two passes; a step without a fold is no pass at all.
-    let recipe = Pipeline::new().then(Ordinal::on(["city"])).then(WholeTable);
+    let recipe = Pipeline::new().then(OrdinalEncoder::on(["city"])).then(WholeTable);
     let error = recipe.fit_source(&counting(&table), table.roles(), &Run::default()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
     assert!(error.to_string().contains("whole table") && error.to_string().contains("2: whole_table"), "{error}");

@@ -7,7 +7,8 @@ use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, RecordBat
 use arrow::datatypes::Float64Type;
 use mlops_core::{Literal, Role, Run, Table, Transform, Transformer, transform_table};
 use mlops_data::transform::{
-    DropCategory, EmptyColumns, Impute, OneHot, Ordinal, Smooth, StandardScaler, Strategy, TargetEncoder,
+    DropCategory, EmptyColumns, OneHotEncoder, OrdinalEncoder, SimpleImputer, Smooth, StandardScaler, Strategy,
+    TargetEncoder,
 };
 use serde_json::{Map, Value as Json};
 
@@ -127,7 +128,7 @@ fn standard_scaler() {
 fn simple_imputer() {
     for case in cases("SimpleImputer") {
         let params = &case["params"];
-        let mut recipe = Impute::mean(names(&case));
+        let mut recipe = SimpleImputer::mean(names(&case));
         recipe.strategy = match params["strategy"].as_str().unwrap() {
             "mean" => Strategy::Mean,
             "median" => Strategy::Median,
@@ -166,7 +167,7 @@ fn one_hot_encoder() {
             Some("if_binary") => DropCategory::IfBinary,
             _ => DropCategory::None,
         };
-        let fitted = run(&case, &OneHot::on(names(&case)).with_drop(drop), &table(&case["columns"]));
+        let fitted = run(&case, &OneHotEncoder::on(names(&case)).with_drop(drop), &table(&case["columns"]));
         for (name, learned) in learned(fitted.as_ref()) {
             assert_eq!(Json::from(categories(&learned["vocabulary"])), case["fitted"]["categories"][&name]);
         }
@@ -176,7 +177,7 @@ fn one_hot_encoder() {
 #[test]
 fn ordinal_encoder() {
     for case in cases("OrdinalEncoder") {
-        let recipe = Ordinal::on(names(&case)).with_unknown_value(case["params"]["unknown_value"].as_f64());
+        let recipe = OrdinalEncoder::on(names(&case)).with_unknown_value(case["params"]["unknown_value"].as_f64());
         let fitted = run(&case, &recipe, &table(&case["columns"]));
         for (name, learned) in learned(fitted.as_ref()) {
             assert_eq!(Json::from(categories(&learned["vocabulary"])), case["fitted"]["categories"][&name]);

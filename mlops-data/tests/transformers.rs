@@ -1,7 +1,7 @@
 //! What the transformers learn does not depend on how the rows arrive, what they wrote once they
 //! read for ever, and what they refuse they explain.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -16,10 +16,11 @@ use mlops_core::{
     col, lit,
 };
 use mlops_data::transform::{
-    BinStrategy, Binarizer, Clip, Cyclical, DateParts, Derive, DropCategory, Encode, Extrapolation, Frequency,
-    HandleUnknown, Impute, KBinsDiscretizer, Knots, MaxAbsScaler, MinMaxScaler, MissingIndicator, Norm, Normalizer,
-    OneHot, Ordinal, OutputDistribution, Part, Pca, PolynomialFeatures, PowerTransformer, QuantileTransformer,
-    RobustScaler, Select, Smooth, SplineTransformer, StandardScaler, TargetEncoder, TruncatedSvd,
+    BinStrategy, Binarizer, Clip, Cyclical, DateParts, Derive, DropCategory, Encode, Extrapolation, FeatureHasher,
+    Frequency, HandleUnknown, KBinsDiscretizer, Knots, LabelEncoder, Lag, MaxAbsScaler, MinMaxScaler, MissingIndicator,
+    Norm, Normalizer, OneHotEncoder, OrdinalEncoder, OutputDistribution, Part, Pca, PolynomialFeatures,
+    PowerTransformer, QuantileTransformer, RobustScaler, Rolling, Select, SimpleImputer, Smooth, SplineTransformer,
+    StandardScaler, TargetEncoder, TruncatedSvd, Window,
 };
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
@@ -28,9 +29,9 @@ use serde_json::{Value as Json, json};
 fn learners() -> Vec<Box<dyn Transformer>> {
     let clipped = Pipeline::new().then(Clip::quantiles(["x"], 0.05, 0.9)).then(StandardScaler::on(["x", "n"]));
     vec![
-        Box::new(Impute::mean(["x", "n"])),
-        Box::new(Impute::median(["x", "n"])),
-        Box::new(Impute::most_frequent(["x", "n", "s"])),
+        Box::new(SimpleImputer::mean(["x", "n"])),
+        Box::new(SimpleImputer::median(["x", "n"])),
+        Box::new(SimpleImputer::most_frequent(["x", "n", "s"])),
         Box::new(StandardScaler::on(["x", "n"])),
         Box::new(Clip::quantiles(["x", "n"], 0.05, 0.9)),
         Box::new(MinMaxScaler::on(["x", "n"])),
@@ -42,10 +43,10 @@ fn learners() -> Vec<Box<dyn Transformer>> {
         Box::new(KBinsDiscretizer::on(["x", "n"]).with_strategy(BinStrategy::KMeans)),
         Box::new(SplineTransformer::on(["x", "n"]).with_knots(Knots::Quantile)),
         Box::new(MissingIndicator::on(["x", "n", "s"])),
-        Box::new(Pipeline::new().then(Impute::mean(["x", "n"])).then(Pca::on(["x", "n"]))),
-        Box::new(Pipeline::new().then(Impute::mean(["x", "n"])).then(TruncatedSvd::on(["x", "n"]))),
-        Box::new(OneHot::on(["s", "n"]).with_max_categories(NonZeroUsize::MIN.saturating_add(2))),
-        Box::new(Ordinal::on(["s", "n"])),
+        Box::new(Pipeline::new().then(SimpleImputer::mean(["x", "n"])).then(Pca::on(["x", "n"]))),
+        Box::new(Pipeline::new().then(SimpleImputer::mean(["x", "n"])).then(TruncatedSvd::on(["x", "n"]))),
+        Box::new(OneHotEncoder::on(["s", "n"]).with_max_categories(NonZeroUsize::MIN.saturating_add(2))),
+        Box::new(OrdinalEncoder::on(["s", "n"])),
         Box::new(TargetEncoder::on(["s", "n"])),
         Box::new(TargetEncoder::on(["s"]).with_smooth(Smooth::Weight(2.5))),
         Box::new(clipped),
@@ -264,7 +265,7 @@ fn condition(rng: &mut SplitMix64, depth: u32) -> Expr {
 
 /// A recipe of each kind, on rows that every one of them reads.
 fn written_kinds() -> Vec<Box<dyn Transformer>> {
-    let infrequent = OneHot::on(["city", "class", "alone"])
+    let infrequent = OneHotEncoder::on(["city", "class", "alone"])
         .with_min_frequency(Frequency::Count(2))
         .with_handle_unknown(HandleUnknown::InfrequentIfExist)
         .with_drop(DropCategory::IfBinary);
@@ -272,9 +273,13 @@ fn written_kinds() -> Vec<Box<dyn Transformer>> {
         Box::new(Clip::quantiles(["fare"], 0.25, 1.0)),
         Box::new(DateParts::of("departs").with_cyclical()),
         Box::new(Derive::column("rich", col("fare").gt(lit(20.5)).and(col("city").eq(lit("oslo")).not()))),
-        Box::new(Impute::most_frequent(["fare", "city"]).with_indicator()),
+        Box::new(SimpleImputer::most_frequent(["fare", "city"]).with_indicator()),
+        Box::new(FeatureHasher::on(["city", "fare"]).with_features(NonZeroU32::MIN.saturating_add(4))),
         Box::new(infrequent),
-        Box::new(Ordinal::on(["city", "class"]).with_unknown_value(-2.0)),
+        Box::new(LabelEncoder::new()),
+        Box::new(Lag::of("fare", "city", "departs")),
+        Box::new(Rolling::of("fare", "alone", "departs", Window::Seconds(1_000_000_000))),
+        Box::new(OrdinalEncoder::on(["city", "class"]).with_unknown_value(-2.0)),
         Box::new(Select::columns(["class", "fare"])),
         Box::new(StandardScaler::on(["fare", "class"])),
         Box::new(TargetEncoder::on(["city", "class"])),
@@ -384,12 +389,12 @@ fn refused(recipe: &impl Transformer, data: &Table, kind: ErrorKind, message: &s
 fn recipes_that_make_no_sense_are_refused() {
     use ErrorKind as E;
     let data = written_rows();
-    refused(&Impute::mean(["fair"]), &data, E::Schema, "no column 'fair'; did you mean 'fare'?");
-    refused(&Impute::mean(["city"]), &data, E::Schema, "Impute::most_frequent");
-    refused(&Impute::mean(["departs"]), &data, E::Schema, "column 'departs' is Timestamp");
-    refused(&Impute::constant(["fare"], "none"), &data, E::Config, "column 'fare' is Float64");
-    refused(&Impute::constant(["fare"], f64::NAN), &data, E::Config, "a finite number");
-    refused(&Impute::median(["fare", "fare"]), &data, E::Config, "'fare' is named twice");
+    refused(&SimpleImputer::mean(["fair"]), &data, E::Schema, "no column 'fair'; did you mean 'fare'?");
+    refused(&SimpleImputer::mean(["city"]), &data, E::Schema, "SimpleImputer::most_frequent");
+    refused(&SimpleImputer::mean(["departs"]), &data, E::Schema, "column 'departs' is Timestamp");
+    refused(&SimpleImputer::constant(["fare"], "none"), &data, E::Config, "column 'fare' is Float64");
+    refused(&SimpleImputer::constant(["fare"], f64::NAN), &data, E::Config, "a finite number");
+    refused(&SimpleImputer::median(["fare", "fare"]), &data, E::Config, "'fare' is named twice");
     refused(&StandardScaler::on(["city"]), &data, E::Schema, "encode it first");
     refused(&StandardScaler::on(["late"]), &data, E::Leak, "'late' has the role target");
     refused(&Clip::on(["fare"], 2.0, 1.0), &data, E::Config, "no limits");
@@ -416,11 +421,11 @@ fn recipes_that_make_no_sense_are_refused() {
     refused(&Pca::on(["class"]).with_n_components(2), &data, E::Config, "give 1 to 1");
     refused(&Pca::on(["class"]).with_variance(1.0), &data, E::Config, "0 < share < 1");
     refused(&TruncatedSvd::on(["class"]), &data, E::Config, "1 columns do not have 2 components");
-    refused(&OneHot::on(["fare"]), &data, E::Schema, "column 'fare' is Float64");
-    refused(&OneHot::on(["city"]).with_min_frequency(Frequency::Fraction(7.0)), &data, E::Config, "0..=1");
-    refused(&Ordinal::on(["city"]).with_unknown_value(1.0), &data, E::Config, "the number of category 'oslo'");
-    refused(&Ordinal::on(["city"]).with_categories("class", ["a"]), &data, E::Config, "'class'");
-    refused(&Ordinal::on(["class"]).with_categories("class", ["a"]), &data, E::Schema, "'class' is Int64");
+    refused(&OneHotEncoder::on(["fare"]), &data, E::Schema, "column 'fare' is Float64");
+    refused(&OneHotEncoder::on(["city"]).with_min_frequency(Frequency::Fraction(7.0)), &data, E::Config, "0..=1");
+    refused(&OrdinalEncoder::on(["city"]).with_unknown_value(1.0), &data, E::Config, "the number of category 'oslo'");
+    refused(&OrdinalEncoder::on(["city"]).with_categories("class", ["a"]), &data, E::Config, "'class'");
+    refused(&OrdinalEncoder::on(["class"]).with_categories("class", ["a"]), &data, E::Schema, "'class' is Int64");
     refused(&TargetEncoder::on(["city"]).with_smooth(Smooth::Weight(-1.0)), &data, E::Config, "smoothing weight");
     refused(&DateParts::of("city"), &data, E::Schema, "column 'city' is Utf8");
     refused(&DateParts::of("departs").with_parts([Part::Day, Part::Day]), &data, E::Config, "day is named twice");
@@ -430,7 +435,7 @@ fn recipes_that_make_no_sense_are_refused() {
     refused(&Select::columns(["late"]), &data, E::Leak, "'late'");
     refused(&Select::drop(["lat"]), &data, E::Schema, "did you mean 'late'?");
     let nobody = data.rebatch(1).unwrap().filter(&BooleanArray::from(vec![false; 6])).unwrap();
-    refused(&OneHot::on(["city"]), &nobody, E::Data, "no rows");
+    refused(&OneHotEncoder::on(["city"]), &nobody, E::Data, "no rows");
     let untold = data.select(["city"]).unwrap();
     refused(&TargetEncoder::on(["city"]), &untold, E::Schema, "no target column");
     let few = TargetEncoder::on(["city"]).with_cv(7).fit_transform(&data, &Run::default()).unwrap_err();
@@ -441,7 +446,7 @@ fn recipes_that_make_no_sense_are_refused() {
 fn infinities_are_not_learned_from() {
     let data = Table::from_batch(record_batch!(("x", Float64, [1.0, f64::INFINITY, 3.0])).unwrap());
     refused(&StandardScaler::on(["x"]), &data, ErrorKind::Data, "column 'x' has an infinity");
-    refused(&Impute::mean(["x"]), &data, ErrorKind::Data, "column 'x' has infinities");
+    refused(&SimpleImputer::mean(["x"]), &data, ErrorKind::Data, "column 'x' has infinities");
     let finite = Pipeline::new().then(Clip::on(["x"], None, 5.0)).then(StandardScaler::on(["x"]));
     assert!(finite.fit(&data, &Run::default()).is_ok());
 }
@@ -449,15 +454,16 @@ fn infinities_are_not_learned_from() {
 #[test]
 fn outputs_of_one_name_are_refused() {
     let data = Table::from_batch(record_batch!(("a", Utf8, ["b", "c"]), ("a_b", Int64, [1, 2])).unwrap());
-    refused(&OneHot::on(["a"]), &data, ErrorKind::Schema, "two columns would be called 'a_b'");
+    refused(&OneHotEncoder::on(["a"]), &data, ErrorKind::Schema, "two columns would be called 'a_b'");
     let nan = Table::from_batch(record_batch!(("a", Utf8, [Some("nan"), None])).unwrap());
-    refused(&OneHot::on(["a"]), &nan, ErrorKind::Schema, "two columns would be called 'a_nan'");
+    refused(&OneHotEncoder::on(["a"]), &nan, ErrorKind::Schema, "two columns would be called 'a_nan'");
 }
 
 #[test]
 fn an_unknown_category_is_named_where_it_is_an_error() {
     let data = written_rows();
-    let fitted = OneHot::on(["city"]).with_handle_unknown(HandleUnknown::Error).fit(&data, &Run::default()).unwrap();
+    let fitted =
+        OneHotEncoder::on(["city"]).with_handle_unknown(HandleUnknown::Error).fit(&data, &Run::default()).unwrap();
     let error = fitted.apply(record_batch!(("city", Utf8, ["rome"])).unwrap()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Data);
     assert!(error.to_string().contains("\"rome\"") && error.to_string().contains("column: city"), "{error}");
@@ -468,13 +474,13 @@ fn infrequent_categories_share_a_column_as_with_scikit_learn() {
     let animals = [("dog", 5), ("cat", 20), ("rabbit", 10), ("snake", 3)];
     let animals: StringArray = animals.into_iter().flat_map(|(name, n)| vec![Some(name); n]).collect();
     let data = Table::from_batch(RecordBatch::try_from_iter([("x", Arc::new(animals) as ArrayRef)]).unwrap());
-    let names = |recipe: OneHot| {
+    let names = |recipe: OneHotEncoder| {
         let (fitted, _) = recipe.fit_transform(&data, &Run::default()).unwrap();
         let output = fitted.output_schema(data.schema()).unwrap();
         let names: Vec<String> = output.fields().iter().map(|field| field.name().clone()).collect();
         (names.join(" "), fitted)
     };
-    let on = OneHot::on(["x"]);
+    let on = OneHotEncoder::on(["x"]);
     let most = |n| NonZeroUsize::new(n).unwrap();
     let (shared, fitted) = names(on.clone().with_min_frequency(Frequency::Count(6)));
     assert_eq!(shared, "x_cat x_rabbit x_infrequent");

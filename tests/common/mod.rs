@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray};
 use mlops::core::random::SplitMix64;
 use mlops::core::{Recipe, Trigger};
-use mlops::data::transform::{Impute, OneHot, StandardScaler};
+use mlops::data::transform::{OneHotEncoder, SimpleImputer, StandardScaler};
 use mlops::prelude::*;
 use mlops::serve::{BoundRest, InferenceService, Rest};
 use mlops::train::RandomForest;
@@ -34,9 +34,9 @@ pub(crate) fn trips() -> Table {
 /// The usual preparation of [`trips`]: every column becomes numbers without gaps.
 pub(crate) fn preparation() -> Pipeline {
     Pipeline::new()
-        .then(Impute::median(["distance"]))
+        .then(SimpleImputer::median(["distance"]))
         .then(StandardScaler::on(["distance", "hour"]))
-        .then(OneHot::on(["carrier"]))
+        .then(OneHotEncoder::on(["carrier"]))
 }
 
 /// A forest behind the preparation: its scores are shares of leaves, the same on every machine.

@@ -9,7 +9,7 @@ use arrow::array::record_batch;
 use bytes::Bytes;
 use mlops::core::{Artifact, DriftDetector, Explainer, Expr, Model, Pipeline, Role, Run, Table, Trainer, col, lit};
 use mlops::data::Profile;
-use mlops::data::transform::{Impute, OneHot};
+use mlops::data::transform::{OneHotEncoder, SimpleImputer};
 use mlops::monitor::{DriftSuite, ShapleyExplainer};
 use mlops::registry::{Limits, PackageFiles};
 use mlops::train::{LogisticRegression, RandomForest, Voting};
@@ -163,7 +163,10 @@ fn json_texts() {
             json!({"kind": kind, "settings": {"columns": ["distance", "origin"]}}).to_string(),
         );
     }
-    let recipe = Pipeline::new().then(Impute::median(["distance"])).then(OneHot::on(["origin"])).train(voting_recipe());
+    let recipe = Pipeline::new()
+        .then(SimpleImputer::median(["distance"]))
+        .then(OneHotEncoder::on(["origin"]))
+        .train(voting_recipe());
     write("recipe", "estimator", serde_json::to_vec(&mlops::core::Recipe::to_spec(&recipe).unwrap()).unwrap());
 }
 

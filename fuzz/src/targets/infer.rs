@@ -8,7 +8,7 @@ use arrow::datatypes::{DataType, TimeUnit};
 use bytes::Bytes;
 use mlops::core::conformance::LinearModel;
 use mlops::core::{Error, ErrorKind, Package, Pipeline, Result, Role, Run, Table, Trainer};
-use mlops::data::transform::{DateParts, Impute, OneHot, Select};
+use mlops::data::transform::{DateParts, OneHotEncoder, Select, SimpleImputer};
 use mlops::serve::{InferenceService, infer_json};
 use mlops::train::LogisticRegression;
 use serde_json::Value as Json;
@@ -68,8 +68,8 @@ pub fn trips() -> Result<Package> {
     }))?;
     let table = Table::from_batch(rows.clone()).with_role("late", Role::Target)?;
     let recipe = Pipeline::new()
-        .then(Impute::median(["km"]))
-        .then(OneHot::on(["zone"]))
+        .then(SimpleImputer::median(["km"]))
+        .then(OneHotEncoder::on(["zone"]))
         .then(DateParts::of("at"))
         .then(Select::drop(["night"]))
         .train(LogisticRegression::new());

@@ -125,7 +125,7 @@ impl Found<'_> {
             return;
         }
         if nulls > 0.5 {
-            let remedy = "leave it out with Select::drop, or Impute it and keep a MissingIndicator if its absence tells something";
+            let remedy = "leave it out with Select::drop, or impute it and keep a MissingIndicator if its absence tells something";
             self.push(AlertKind::MostlyNull, format!("{} of the values are null", percent(nulls)), remedy);
         }
         match column.distinct() {
@@ -160,7 +160,11 @@ impl Found<'_> {
         let odd = numbers.nan() + numbers.infinities();
         if odd > 0 {
             let message = format!("{} NaN and {} infinities", grouped(numbers.nan()), grouped(numbers.infinities()));
-            self.push(AlertKind::NotFinite, message, "Impute fills NaN; clip infinities or correct their source");
+            self.push(
+                AlertKind::NotFinite,
+                message,
+                "SimpleImputer fills NaN; clip infinities or correct their source",
+            );
         }
         if semantic != Semantic::Number {
             return;
@@ -222,7 +226,7 @@ impl Found<'_> {
             self.push(
                 AlertKind::HighCardinality,
                 message,
-                "use TargetEncoder or Ordinal; OneHot would make a column of each",
+                "use TargetEncoder or OrdinalEncoder; OneHotEncoder would make a column of each",
             );
         }
     }

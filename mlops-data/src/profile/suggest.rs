@@ -2,7 +2,9 @@ use mlops_core::{Pipeline, Role};
 
 use super::alert::outliers;
 use super::{Alert, AlertKind, ColumnProfile, Profile, Semantic, Values};
-use crate::transform::{Clip, DateParts, Impute, OneHot, Ordinal, Select, StandardScaler, TargetEncoder};
+use crate::transform::{
+    Clip, DateParts, OneHotEncoder, OrdinalEncoder, Select, SimpleImputer, StandardScaler, TargetEncoder,
+};
 
 /// Up to so many categories become columns of their own.
 const ONE_HOT: f64 = 32.0;
@@ -15,7 +17,7 @@ impl Profile {
     /// | --- | --- |
     /// | constant, empty, mostly null, an id, sensitive, free text, a duplicate, not looked into | left out |
     /// | number | missing values become the median; limited to the 0.5 % and 99.5 % quantiles if there are outliers; standardised |
-    /// | category | missing values become the most frequent one; a column of each up to 32, else `TargetEncoder`, or `Ordinal` without a target |
+    /// | category | missing values become the most frequent one; a column of each up to 32, else `TargetEncoder`, or `OrdinalEncoder` without a target |
     /// | date | taken apart |
     /// | boolean | missing values become the most frequent one |
     ///
@@ -49,13 +51,14 @@ impl Profile {
         let mut recipe = Pipeline::new();
         let dropped: Vec<String> = dropped.into_iter().map(|column| column.name().to_owned()).collect();
         recipe = step(recipe, dropped, Select::drop);
-        recipe = step(recipe, names(&|column| number(column) && gaps(column)), Impute::median);
+        recipe = step(recipe, names(&|column| number(column) && gaps(column)), SimpleImputer::median);
         let modes = names(&|column| gaps(column) && (category(column) || column.semantic() == Semantic::Boolean));
-        recipe = step(recipe, modes, Impute::most_frequent);
+        recipe = step(recipe, modes, SimpleImputer::most_frequent);
         recipe = step(recipe, names(&has_outliers), |columns| Clip::quantiles(columns, 0.005, 0.995));
-        recipe = step(recipe, names(&|column| category(column) && distinct(column)), OneHot::on);
+        recipe = step(recipe, names(&|column| category(column) && distinct(column)), OneHotEncoder::on);
         let many = names(&|column| category(column) && !distinct(column));
-        recipe = if has_target { step(recipe, many, TargetEncoder::on) } else { step(recipe, many, Ordinal::on) };
+        recipe =
+            if has_target { step(recipe, many, TargetEncoder::on) } else { step(recipe, many, OrdinalEncoder::on) };
         for date in names(&|column| is_calendar(column)) {
             recipe = recipe.then(DateParts::of(date));
         }

@@ -75,7 +75,11 @@ pub(crate) struct Fitted<C> {
 
 impl<C: ColumnMap> Fitted<C> {
     pub(crate) fn new(names: &[String], maps: Vec<C>) -> Self {
-        Self { columns: names.iter().cloned().zip(maps.into_iter().map(Arc::new)).collect() }
+        Self::of(names, maps.into_iter().map(Arc::new))
+    }
+
+    pub(crate) fn of(names: &[String], maps: impl IntoIterator<Item = Arc<C>>) -> Self {
+        Self { columns: names.iter().cloned().zip(maps).collect() }
     }
 
     /// The map of the `i`-th named column.

@@ -55,6 +55,20 @@ impl Derive {
     pub fn column(name: impl Into<String>, expression: Expr) -> Self {
         Self { name: name.into(), expression }
     }
+
+    /// The columns that it reads, and the one that it replaces.
+    pub(super) fn touched(&self, schema: &Schema) -> Vec<String> {
+        let mut touched: Vec<String> = self.expression.columns().into_iter().map(str::to_owned).collect();
+        // To overwrite a target or outcome would make a feature of its name.
+        if schema.index_of(&self.name).is_ok() && !touched.contains(&self.name) {
+            touched.push(self.name.clone());
+        }
+        touched
+    }
+
+    pub(super) fn fitted(&self) -> Derived {
+        Derived(self.clone())
+    }
 }
 
 impl fmt::Display for Derive {
@@ -69,15 +83,9 @@ impl Named for Derive {
 
 impl Transformer for Derive {
     fn learner(&self, schema: &Schema, roles: &Roles) -> Result<Option<Learner>> {
-        let inputs: Vec<String> = self.expression.columns().into_iter().map(str::to_owned).collect();
-        check_columns(schema, roles, &inputs)?;
-        let mut touched = inputs;
-        if schema.index_of(&self.name).is_ok() {
-            // To overwrite a target or outcome would make a feature of its name.
-            check_columns(schema, roles, std::slice::from_ref(&self.name))?;
-            touched.push(self.name.clone());
-        }
-        ready(schema, &touched, Derived(self.clone()))
+        let touched = self.touched(schema);
+        check_columns(schema, roles, &touched)?;
+        ready(schema, &touched, self.fitted())
     }
 }
 

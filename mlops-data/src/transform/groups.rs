@@ -1,6 +1,5 @@
 //! Categories: how a column of them is read, gathered by, written down and looked up.
 
-use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, StringArray};
@@ -9,8 +8,8 @@ use arrow::datatypes::{DataType, Field, Int64Type};
 use mlops_core::columns::{is_text, texts};
 use mlops_core::{Error, Result, Value};
 use serde::{Deserialize, Serialize};
-use xxhash_rust::xxh3::Xxh3DefaultBuilder;
 
+use super::index::{Ints, Texts};
 use super::learn::ColumnFold;
 
 /// A column whose cells are categories.
@@ -29,19 +28,7 @@ impl Keys {
         })
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = Value<'_>> {
-        (0..self.len()).map(|row| self.get(row))
-    }
-
-    fn len(&self) -> usize {
-        match self {
-            Self::Bool(keys) => keys.len(),
-            Self::Int(keys) => keys.len(),
-            Self::Text(keys) => keys.len(),
-        }
-    }
-
-    fn get(&self, row: usize) -> Value<'_> {
+    pub(super) fn get(&self, row: usize) -> Value<'_> {
         match self {
             Self::Bool(keys) if keys.is_valid(row) => Value::Bool(keys.value(row)),
             Self::Int(keys) if keys.is_valid(row) => Value::Int(keys.value(row)),
@@ -83,18 +70,104 @@ impl KeyType {
     }
 }
 
+/// Different keys of one type, numbered in the order in which they are first met.
+#[derive(Clone, Debug)]
+pub(super) enum Known {
+    Bool(Vec<bool>),
+    Int(Ints),
+    Text(Texts),
+}
+
+/// Stands for null among the numbers of keys.
+pub(super) const NULL: usize = usize::MAX;
+
+impl Known {
+    /// None yet, of the type of a column.
+    pub(super) fn of(field: &Field) -> Result<Self> {
+        Ok(match KeyType::of(field.name(), field.data_type())? {
+            KeyType::Bool => Self::Bool(Vec::new()),
+            KeyType::Int => Self::Int(Ints::default()),
+            KeyType::Text => Self::Text(Texts::default()),
+        })
+    }
+
+    /// The numbers of the keys of a column, of which new ones get the next numbers; [`NULL`] for null.
+    pub(super) fn intern(&mut self, keys: &Keys) -> Result<Vec<usize>> {
+        Ok(match (self, keys) {
+            (Self::Bool(known), Keys::Bool(keys)) => {
+                keys.iter().map(|key| key.map_or(NULL, |key| intern_bool(known, key))).collect()
+            }
+            (Self::Int(known), Keys::Int(keys)) => {
+                keys.iter().map(|key| key.map_or(NULL, |key| known.intern(key))).collect()
+            }
+            (Self::Text(known), Keys::Text(keys)) => known.intern_all(keys, NULL),
+            _ => return Err(other_keys()),
+        })
+    }
+
+    /// What the numbers of others are called here, in their order.
+    pub(super) fn absorb(&mut self, others: &Self) -> Result<Vec<usize>> {
+        Ok(match (self, others) {
+            (Self::Bool(known), Self::Bool(keys)) => keys.iter().map(|key| intern_bool(known, *key)).collect(),
+            (Self::Int(known), Self::Int(keys)) => keys.keys().iter().map(|key| known.intern(*key)).collect(),
+            (Self::Text(known), Self::Text(keys)) => keys.iter().map(|key| known.intern(key)).collect(),
+            _ => return Err(Error::internal("categories of different types can't be merged")),
+        })
+    }
+
+    /// The keys in ascending order, and their numbers.
+    pub(super) fn ascending(&self) -> (Categories, Vec<usize>) {
+        match self {
+            Self::Bool(keys) => {
+                let (keys, numbers) = ascending(keys.iter().copied());
+                (Categories::Bool(keys), numbers)
+            }
+            Self::Int(keys) => {
+                let (keys, numbers) = ascending(keys.keys().iter().copied());
+                (Categories::Int(keys), numbers)
+            }
+            Self::Text(keys) => {
+                let (keys, numbers) = ascending(keys.iter());
+                (Categories::Text(keys.into_iter().map(str::to_owned).collect()), numbers)
+            }
+        }
+    }
+
+    fn key_type(&self) -> KeyType {
+        match self {
+            Self::Bool(_) => KeyType::Bool,
+            Self::Int(_) => KeyType::Int,
+            Self::Text(_) => KeyType::Text,
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Bool(keys) => keys.len(),
+            Self::Int(keys) => keys.keys().len(),
+            Self::Text(keys) => keys.len(),
+        }
+    }
+}
+
+fn find_bool(keys: &[bool], key: bool) -> Option<usize> {
+    keys.iter().position(|known| *known == key)
+}
+
+fn intern_bool(keys: &mut Vec<bool>, key: bool) -> usize {
+    find_bool(keys, key).unwrap_or_else(|| {
+        keys.push(key);
+        keys.len() - 1
+    })
+}
+
 /// Something gathered for every category of a column, and for its nulls.
 #[derive(Clone, Debug)]
 pub(super) struct Groups<V> {
-    known: Known<V>,
+    known: Known,
+    /// By the numbers of the categories.
+    values: Vec<V>,
     null: Option<V>,
-}
-
-#[derive(Clone, Debug)]
-enum Known<V> {
-    Bool([Option<V>; 2]),
-    Int(BTreeMap<i64, V>),
-    Text(HashMap<String, V, Xxh3DefaultBuilder>),
 }
 
 /// What is gathered for a category.
@@ -110,91 +183,71 @@ impl Gather for u64 {
 
 impl<V: Gather> Groups<V> {
     pub(super) fn of(field: &Field) -> Result<Self> {
-        let known = match KeyType::of(field.name(), field.data_type())? {
-            KeyType::Bool => Known::Bool([None, None]),
-            KeyType::Int => Known::Int(BTreeMap::new()),
-            KeyType::Text => Known::Text(HashMap::default()),
-        };
-        Ok(Self { known, null: None })
+        Ok(Self { known: Known::of(field)?, values: Vec::new(), null: None })
     }
 
-    /// Changes what was gathered for the category `key`, which is `empty` if it was not met before.
-    pub(super) fn change(&mut self, key: Value<'_>, empty: impl Fn() -> V, change: impl FnOnce(&mut V)) -> Result<()> {
-        let value = match (&mut self.known, key) {
-            (_, Value::Null) => self.null.get_or_insert_with(empty),
-            (Known::Bool(known), Value::Bool(key)) => known[usize::from(key)].get_or_insert_with(empty),
-            (Known::Int(known), Value::Int(key)) => known.entry(key).or_insert_with(empty),
-            (Known::Text(known), Value::Text(key)) => {
-                if let Some(value) = known.get_mut(key) {
-                    change(value);
-                    return Ok(());
-                }
-                known.entry(key.to_owned()).or_insert_with(empty)
+    /// Changes what was gathered for the category of each row in turn; it is `empty` if the category
+    /// was not met before.
+    pub(super) fn change(
+        &mut self,
+        keys: &Keys,
+        empty: impl Fn() -> V,
+        mut change: impl FnMut(&mut V, usize),
+    ) -> Result<()> {
+        let numbers = self.known.intern(keys)?;
+        self.values.resize_with(self.known.len(), &empty);
+        for (row, number) in numbers.into_iter().enumerate() {
+            match self.values.get_mut(number) {
+                Some(value) => change(value, row),
+                None => change(self.null.get_or_insert_with(&empty), row),
             }
-            (_, other) => return Err(Error::internal(format!("{other:?} is no category of this column"))),
-        };
-        change(value);
+        }
         Ok(())
     }
 
     pub(super) fn merge(&mut self, other: Self) -> Result<()> {
-        match (&mut self.known, other.known) {
-            (Known::Bool(mine), Known::Bool(theirs)) => {
-                mine.iter_mut().zip(theirs).for_each(|(mine, theirs)| join(mine, theirs));
+        for (code, value) in self.known.absorb(&other.known)?.into_iter().zip(other.values) {
+            match self.values.get_mut(code) {
+                Some(mine) => mine.gather(value),
+                None => self.values.push(value),
             }
-            (Known::Int(mine), Known::Int(theirs)) => {
-                for (key, value) in theirs {
-                    mine.entry(key).and_modify(|mine| mine.gather(value.clone())).or_insert(value);
-                }
-            }
-            (Known::Text(mine), Known::Text(theirs)) => {
-                for (key, value) in theirs {
-                    mine.entry(key).and_modify(|mine| mine.gather(value.clone())).or_insert(value);
-                }
-            }
-            _ => return Err(Error::internal("categories of different types can't be merged")),
         }
-        join(&mut self.null, other.null);
+        match (&mut self.null, other.null) {
+            (Some(mine), Some(theirs)) => mine.gather(theirs),
+            (mine @ None, theirs) => *mine = theirs,
+            (Some(_), None) => {}
+        }
         Ok(())
+    }
+
+    /// Changes what was gathered for every category.
+    pub(super) fn change_all(&mut self, change: impl FnMut(&mut V)) {
+        self.values.iter_mut().chain(&mut self.null).for_each(change);
     }
 
     /// The categories in ascending order, null last, and what was gathered for each.
     pub(super) fn finish(self) -> Result<(Vocabulary, Vec<V>)> {
+        let (categories, numbers) = self.known.ascending();
         let null = self.null.is_some();
-        let (categories, mut values) = match self.known {
-            Known::Bool(known) => {
-                let pairs = [false, true].into_iter().zip(known).filter_map(|(key, value)| Some((key, value?)));
-                let (keys, values): (Vec<_>, Vec<_>) = pairs.unzip();
-                (Categories::Bool(keys), values)
-            }
-            Known::Int(known) => {
-                let (keys, values): (Vec<_>, Vec<_>) = known.into_iter().unzip();
-                (Categories::Int(keys), values)
-            }
-            Known::Text(known) => {
-                let mut pairs: Vec<(String, V)> = known.into_iter().collect();
-                pairs.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-                let (keys, values): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
-                (Categories::Text(keys), values)
-            }
-        };
-        values.extend(self.null);
+        let values = numbers.into_iter().map(|number| self.values[number].clone()).chain(self.null.clone()).collect();
         Ok((Vocabulary::new(categories, null)?, values))
     }
 }
 
-fn join<V: Gather>(mine: &mut Option<V>, theirs: Option<V>) {
-    match (mine, theirs) {
-        (Some(mine), Some(theirs)) => mine.gather(theirs),
-        (mine @ None, theirs) => *mine = theirs,
-        (Some(_), None) => {}
-    }
+fn ascending<K: Ord>(keys: impl Iterator<Item = K>) -> (Vec<K>, Vec<usize>) {
+    let mut pairs: Vec<(K, usize)> = keys.zip(0..).collect();
+    pairs.sort_unstable();
+    pairs.into_iter().unzip()
+}
+
+fn other_keys() -> Error {
+    Error::internal("the keys of a column are of another type than its categories")
 }
 
 /// How often each category occurs.
 impl ColumnFold for Groups<u64> {
     fn update(&mut self, column: &ArrayRef, name: &str) -> Result<()> {
-        Keys::read(column, name)?.iter().try_for_each(|key| self.change(key, || 0, |count| *count += 1))
+        self.change(&Keys::read(column, name)?, || 0, |count, _| *count += 1)
     }
 
     fn merge(&mut self, other: Self) -> Result<()> {
@@ -216,29 +269,30 @@ pub(super) enum Categories {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(try_from = "Stored", into = "Stored")]
 pub(super) struct Vocabulary {
-    known: Lookup,
+    known: Known,
     null: bool,
-}
-
-#[derive(Clone, Debug)]
-enum Lookup {
-    Bool(Vec<bool>),
-    Int(Vec<i64>),
-    Text { list: Vec<Arc<str>>, codes: HashMap<Arc<str>, usize, Xxh3DefaultBuilder> },
 }
 
 impl Vocabulary {
     pub(super) fn new(categories: Categories, null: bool) -> Result<Self> {
         let known = match categories {
-            Categories::Bool(list) if list.is_sorted_by(|a, b| a < b) => Lookup::Bool(list),
-            Categories::Int(list) if list.is_sorted_by(|a, b| a < b) => Lookup::Int(list),
+            Categories::Bool(list) if list.is_sorted_by(|a, b| a < b) => Known::Bool(list),
+            Categories::Int(list) if list.is_sorted_by(|a, b| a < b) => {
+                let mut keys = Ints::default();
+                for key in list {
+                    keys.intern(key);
+                }
+                Known::Int(keys)
+            }
             Categories::Text(list) => {
-                let list: Vec<Arc<str>> = list.into_iter().map(Arc::from).collect();
-                let codes: HashMap<_, _, _> = list.iter().enumerate().map(|(i, text)| (Arc::clone(text), i)).collect();
-                if codes.len() != list.len() {
+                let mut keys = Texts::default();
+                for key in &list {
+                    keys.intern(key);
+                }
+                if keys.len() != list.len() {
                     return Err(Error::config("a category is listed twice: list it once"));
                 }
-                Lookup::Text { list, codes }
+                Known::Text(keys)
             }
             _ => return Err(Error::config("categories must ascend")),
         };
@@ -247,12 +301,7 @@ impl Vocabulary {
 
     /// How many categories there are, null among them.
     pub(super) fn len(&self) -> usize {
-        let known = match &self.known {
-            Lookup::Bool(list) => list.len(),
-            Lookup::Int(list) => list.len(),
-            Lookup::Text { list, .. } => list.len(),
-        };
-        known + usize::from(self.null)
+        self.known.len() + usize::from(self.null)
     }
 
     /// Whether null is a category.
@@ -265,20 +314,45 @@ impl Vocabulary {
     pub(super) fn code(&self, key: Value<'_>) -> Result<Option<usize>> {
         match (&self.known, key) {
             (_, Value::Null) => Ok(self.null.then(|| self.len() - 1)),
-            (Lookup::Bool(list), Value::Bool(key)) => Ok(list.binary_search(&key).ok()),
-            (Lookup::Int(list), Value::Int(key)) => Ok(list.binary_search(&key).ok()),
-            (Lookup::Text { codes, .. }, Value::Text(key)) => Ok(codes.get(key).copied()),
+            (Known::Bool(known), Value::Bool(key)) => Ok(find_bool(known, key)),
+            (Known::Int(known), Value::Int(key)) => Ok(known.find(key)),
+            (Known::Text(known), Value::Text(key)) => Ok(known.find(key)),
             (_, other) => Err(Error::schema(format!("{other:?} stands where {} is needed", self.key_type().name()))),
         }
+    }
+
+    /// The numbers of the categories of a column; [`len`](Self::len) where training did not see one.
+    pub(super) fn codes(&self, keys: &Keys) -> Result<Vec<usize>> {
+        let unknown = self.len();
+        let null = if self.null { unknown - 1 } else { unknown };
+        Ok(match (&self.known, keys) {
+            (Known::Bool(known), Keys::Bool(keys)) => {
+                keys.iter().map(|key| key.map_or(null, |key| find_bool(known, key).unwrap_or(unknown))).collect()
+            }
+            (Known::Int(known), Keys::Int(keys)) => {
+                keys.iter().map(|key| key.map_or(null, |key| known.find(key).unwrap_or(unknown))).collect()
+            }
+            (Known::Text(known), Keys::Text(keys)) => known.find_all(keys, null, unknown),
+            _ => return Err(other_keys()),
+        })
     }
 
     /// The category as it stands in names and messages; null is `nan`, as scikit-learn has it.
     pub(super) fn label(&self, code: usize) -> String {
         match &self.known {
             _ if self.null && code + 1 == self.len() => "nan".to_owned(),
-            Lookup::Bool(list) => list[code].to_string(),
-            Lookup::Int(list) => list[code].to_string(),
-            Lookup::Text { list, .. } => list[code].to_string(),
+            Known::Bool(known) => known[code].to_string(),
+            Known::Int(known) => known.keys()[code].to_string(),
+            Known::Text(known) => known.get(code).to_owned(),
+        }
+    }
+
+    /// The categories without null, in order.
+    pub(super) fn column(&self) -> ArrayRef {
+        match &self.known {
+            Known::Bool(known) => Arc::new(BooleanArray::from(known.clone())),
+            Known::Int(known) => Arc::new(Int64Array::from(known.keys().to_vec())),
+            Known::Text(known) => Arc::new(StringArray::from_iter_values(known.iter())),
         }
     }
 
@@ -298,11 +372,7 @@ impl Vocabulary {
     }
 
     fn key_type(&self) -> KeyType {
-        match &self.known {
-            Lookup::Bool(_) => KeyType::Bool,
-            Lookup::Int(_) => KeyType::Int,
-            Lookup::Text { .. } => KeyType::Text,
-        }
+        self.known.key_type()
     }
 }
 
@@ -330,9 +400,9 @@ struct Stored {
 impl From<Vocabulary> for Stored {
     fn from(vocabulary: Vocabulary) -> Self {
         let categories = match vocabulary.known {
-            Lookup::Bool(list) => Categories::Bool(list),
-            Lookup::Int(list) => Categories::Int(list),
-            Lookup::Text { list, .. } => Categories::Text(list.iter().map(|text| text.to_string()).collect()),
+            Known::Bool(known) => Categories::Bool(known),
+            Known::Int(known) => Categories::Int(known.keys().to_vec()),
+            Known::Text(known) => Categories::Text(known.iter().map(str::to_owned).collect()),
         };
         Self { categories, null: vocabulary.null }
     }

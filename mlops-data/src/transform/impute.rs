@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::columns::{ColumnMap, map_numbers, number, number_field, owned};
 use super::groups::Groups;
-use super::learn::{ColumnFold, Frequencies, Values, check_numeric, learner};
+use super::learn::{ColumnFold, Frequencies, Settled, check_numeric, learner};
+use super::ranks::Quantiles;
 
 /// Fills missing values (scikit-learn's `SimpleImputer`).
 ///
@@ -19,12 +20,13 @@ use super::learn::{ColumnFold, Frequencies, Values, check_numeric, learner};
 /// | strategy | columns | memory while fitting |
 /// | --- | --- | --- |
 /// | [`mean`](Self::mean) | numeric | a few hundred bytes a column |
-/// | [`median`](Self::median) | numeric | 8 bytes a value: the median is exact |
+/// | [`median`](Self::median) | numeric | at most some 10 MB a column: the median is exact |
 /// | [`most_frequent`](Self::most_frequent) | numeric, text | one entry a different value |
 /// | [`constant`](Self::constant) | numeric, text | none |
 ///
-/// All of them learn in one pass, and what they learn does not depend on the order of rows: of
-/// equally frequent values the least is taken.
+/// All of them learn in one pass, except for the median of more than 4,096 different values, which takes
+/// a second one, or up to four where values crowd. What they learn does not depend on the order of rows:
+/// of equally frequent values the least is taken.
 ///
 /// # Errors
 /// Fitting fails with [`ErrorKind::Schema`](mlops_core::ErrorKind::Schema) for a column that the
@@ -35,11 +37,11 @@ use super::learn::{ColumnFold, Frequencies, Values, check_numeric, learner};
 /// # Example
 /// ```
 /// use mlops_core::{Run, Table, Transformer};
-/// use mlops_data::transform::Impute;
+/// use mlops_data::transform::SimpleImputer;
 /// # use arrow::array::{AsArray, record_batch};
 /// # use arrow::datatypes::Float64Type;
 /// let batch = record_batch!(("age", Float64, [Some(31.0), None, Some(40.0), Some(f64::NAN), Some(32.0)]))?;
-/// let recipe = Impute::median(["age"]).with_indicator();
+/// let recipe = SimpleImputer::median(["age"]).with_indicator();
 /// let (_, filled) = recipe.fit_transform(&Table::from_batch(batch), &Run::default())?;
 /// assert_eq!(filled.column("age")?.as_primitive::<Float64Type>().values(), &[31.0, 32.0, 40.0, 32.0, 32.0]);
 /// assert_eq!(filled.column("age_missing")?.as_primitive::<Float64Type>().values(), &[0.0, 1.0, 0.0, 1.0, 0.0]);
@@ -48,7 +50,7 @@ use super::learn::{ColumnFold, Frequencies, Values, check_numeric, learner};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
-pub struct Impute {
+pub struct SimpleImputer {
     /// The columns to fill.
     pub columns: Vec<String>,
     /// What is filled in.
@@ -59,7 +61,7 @@ pub struct Impute {
     pub empty_columns: EmptyColumns,
 }
 
-/// What [`Impute`] does with a column in which training saw no value.
+/// What [`SimpleImputer`] does with a column in which training saw no value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -75,7 +77,7 @@ pub enum EmptyColumns {
     LeaveOut,
 }
 
-/// What [`Impute`] fills in.
+/// What [`SimpleImputer`] fills in.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
@@ -91,7 +93,7 @@ pub enum Strategy {
     MostFrequent,
 }
 
-impl Impute {
+impl SimpleImputer {
     /// Fills in the mean.
     pub fn mean<S: Into<String>>(columns: impl IntoIterator<Item = S>) -> Self {
         Self::with(columns, Strategy::Mean)
@@ -136,14 +138,14 @@ impl Impute {
             Strategy::Constant(value) => Ok(Gathered::Nothing(constant(value, field)?)),
             Strategy::MostFrequent if text => Ok(Gathered::Texts(Groups::of(field)?)),
             _ if text => Err(Error::schema(format!(
-                "column '{}' is text, which has no mean and no median: use Impute::most_frequent or Impute::constant",
+                "column '{}' is text, which has no mean and no median: use SimpleImputer::most_frequent or SimpleImputer::constant",
                 field.name()
             ))),
             strategy => {
                 check_numeric(field)?;
                 Ok(match strategy {
                     Strategy::Mean => Gathered::Moments(Moments::default()),
-                    Strategy::Median => Gathered::Values(Values::default()),
+                    Strategy::Median => Gathered::Quantiles(Quantiles::new([0.5])),
                     _ => Gathered::Frequencies(Frequencies::default()),
                 })
             }
@@ -195,11 +197,11 @@ fn constant(value: &Literal, field: &Field) -> Result<Fill> {
     }
 }
 
-impl Named for Impute {
+impl Named for SimpleImputer {
     const KIND: &'static str = "impute";
 }
 
-impl Transformer for Impute {
+impl Transformer for SimpleImputer {
     fn learner(&self, schema: &Schema, roles: &Roles) -> Result<Option<Learner>> {
         let recipe = self.clone();
         let finish = move |name: &str, gathered| recipe.finish(name, gathered);
@@ -212,8 +214,8 @@ enum Gathered {
     Frequencies(Frequencies),
     Moments(Moments),
     Nothing(Fill),
+    Quantiles(Quantiles),
     Texts(Groups<u64>),
-    Values(Values),
 }
 
 impl ColumnFold for Gathered {
@@ -222,8 +224,8 @@ impl ColumnFold for Gathered {
             Self::Frequencies(fold) => fold.update(column, name),
             Self::Moments(fold) => ColumnFold::update(fold, column, name),
             Self::Nothing(_) => Ok(()),
+            Self::Quantiles(fold) => fold.update(column, name),
             Self::Texts(fold) => fold.update(column, name),
-            Self::Values(fold) => fold.update(column, name),
         }
     }
 
@@ -232,10 +234,20 @@ impl ColumnFold for Gathered {
             (Self::Frequencies(mine), Self::Frequencies(theirs)) => mine.merge(theirs),
             (Self::Moments(mine), Self::Moments(theirs)) => ColumnFold::merge(mine, theirs),
             (Self::Nothing(_), Self::Nothing(_)) => Ok(()),
+            (Self::Quantiles(mine), Self::Quantiles(theirs)) => mine.merge(theirs),
             (Self::Texts(mine), Self::Texts(theirs)) => mine.merge(theirs),
-            (Self::Values(mine), Self::Values(theirs)) => mine.merge(theirs),
             _ => Err(Error::internal("two folds of one column differ in kind")),
         }
+    }
+
+    fn settle(self, name: &str) -> Result<Settled<Self>> {
+        Ok(match self {
+            Self::Quantiles(fold) => match fold.settle(name)? {
+                Settled::Again(fold) => Settled::Again(Self::Quantiles(fold)),
+                Settled::Done(fold) => Settled::Done(Self::Quantiles(fold)),
+            },
+            other => Settled::Done(other),
+        })
     }
 }
 
@@ -245,6 +257,7 @@ impl Gathered {
             Self::Frequencies(fold) => fold.mode().map(Fill::Number),
             Self::Moments(fold) => fold.mean().map(Fill::Number),
             Self::Nothing(fill) => Some(fill),
+            Self::Quantiles(fold) => fold.finish()?.map(|quantiles| Fill::Number(quantiles[0])),
             Self::Texts(fold) => {
                 let (vocabulary, counts) = fold.finish()?;
                 let known = vocabulary.len() - usize::from(vocabulary.has_null());
@@ -252,7 +265,6 @@ impl Gathered {
                 let mode = (0..known).rev().max_by_key(|code| counts[*code]);
                 mode.map(|code| Fill::Text(vocabulary.label(code)))
             }
-            Self::Values(mut fold) => fold.quantile(0.5).map(Fill::Number),
         })
     }
 }
@@ -273,7 +285,7 @@ pub(crate) struct ImputedColumn {
 }
 
 impl ColumnMap for ImputedColumn {
-    const KIND: &'static str = Impute::KIND;
+    const KIND: &'static str = SimpleImputer::KIND;
     type Binding = ();
 
     fn bind(&self, input: &Field) -> Result<()> {
@@ -308,11 +320,7 @@ impl ColumnMap for ImputedColumn {
             Fill::Number(fill) if column.null_count() == 0 => {
                 map_numbers(column, name, |x| if x.is_nan() { *fill } else { x })?
             }
-            Fill::Number(fill) => {
-                let filled =
-                    numbers(&column, name)?.iter().map(|x| x.filter(|x| !x.is_nan()).unwrap_or(*fill)).collect();
-                Arc::new(Float64Array::new(filled, None))
-            }
+            Fill::Number(fill) => Arc::new(filled(column, name, *fill)?),
             Fill::Text(_) if column.null_count() == 0 => Arc::new(texts(&column, name)?),
             Fill::Text(fill) => {
                 let texts = texts(&column, name)?;
@@ -339,6 +347,20 @@ impl ColumnMap for ImputedColumn {
         }
         Ok(())
     }
+}
+
+/// With `fill` for nulls and NaN; in place if nobody else holds the buffer.
+fn filled(column: ArrayRef, name: &str, fill: f64) -> Result<Float64Array> {
+    let numbers = numbers(&column, name)?;
+    drop(column);
+    let (_, values, nulls) = numbers.into_parts();
+    let mut values = values.into_inner().into_vec::<f64>().unwrap_or_else(|shared| shared.typed_data().to_vec());
+    values.iter_mut().filter(|x| x.is_nan()).for_each(|x| *x = fill);
+    if let Some(nulls) = nulls {
+        let missing = !nulls.inner();
+        missing.set_indices().for_each(|row| values[row] = fill);
+    }
+    Ok(Float64Array::from(values))
 }
 
 /// 1 where a value is missing, else 0.

@@ -1,5 +1,5 @@
-//! What the column-wise transformers share while they learn: one fold a column, and one pass for
-//! all of them.
+//! What the column-wise transformers share while they learn: one fold a column, and the same passes
+//! for all of them.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use arrow::array::{Array, ArrayRef, RecordBatch, new_empty_array};
 use arrow::datatypes::{Field, Schema};
 use mlops_core::columns::{find_column, numbers};
 use mlops_core::sketch::Moments;
-use mlops_core::{Accumulator, Error, Learner, Result, Roles, Transform};
+use mlops_core::{Accumulator, Error, Learned, Learner, Result, Roles, Transform};
 use xxhash_rust::xxh3::Xxh3DefaultBuilder;
 
 use super::columns::{ColumnMap, Fitted};
@@ -17,9 +17,22 @@ use super::columns::{ColumnMap, Fitted};
 pub(super) trait ColumnFold: Clone + Send + Sync {
     fn update(&mut self, column: &ArrayRef, name: &str) -> Result<()>;
     fn merge(&mut self, other: Self) -> Result<()>;
+
+    /// After a pass over all rows: whether that was enough, or another one is to start with this.
+    fn settle(self, name: &str) -> Result<Settled<Self>> {
+        let _ = name;
+        Ok(Settled::Done(self))
+    }
 }
 
-/// Gathers about each of `columns`, in one pass: `start` gives the empty fold of a column, or refuses
+/// What a column comes to after a pass.
+#[derive(Debug)]
+pub(super) enum Settled<F> {
+    Again(F),
+    Done(F),
+}
+
+/// Gathers about each of `columns`, all in the same pass or passes: `start` gives the empty fold of a column, or refuses
 /// it, and `finish` makes what was gathered into the map of the column.
 pub(super) fn learner<F, C>(
     schema: &Schema,
@@ -35,10 +48,15 @@ where
     check_columns(schema, roles, columns)?;
     let folds =
         columns.iter().map(|name| start(schema.field(find_column(schema, name)?))).collect::<Result<Vec<F>>>()?;
-    let (names, finish): (Arc<[String]>, Finish<F, C>) = (columns.into(), Arc::new(finish));
-    let start =
-        move || Folds { columns: Arc::clone(&names), rows: 0, folds: folds.clone(), finish: Arc::clone(&finish) };
-    Ok(Some(Learner::new(columns, start)))
+    let plan = Arc::new(Plan { columns: columns.to_vec(), finish: Box::new(finish) });
+    Ok(Some(pass(plan, folds.into_iter().map(State::Open).collect())))
+}
+
+/// One pass over the columns about which something is still to be gathered.
+fn pass<F: ColumnFold + 'static, C: ColumnMap>(plan: Arc<Plan<F, C>>, states: Vec<State<F, C>>) -> Learner {
+    let open = plan.columns.iter().zip(&states).filter(|(_, state)| matches!(state, State::Open(_)));
+    let inputs: Vec<String> = open.map(|(name, _)| name.clone()).collect();
+    Learner::in_passes(inputs, move || Folds { plan: Arc::clone(&plan), rows: 0, states: states.clone() })
 }
 
 /// A step that has nothing to learn.
@@ -62,50 +80,91 @@ pub(crate) fn check_numeric(field: &Field) -> Result<()> {
     numbers(&new_empty_array(field.data_type()), field.name()).map(|_| ())
 }
 
-type Finish<F, C> = Arc<dyn Fn(&str, F) -> Result<C> + Send + Sync>;
-
-struct Folds<F, C> {
-    columns: Arc<[String]>,
-    rows: usize,
-    folds: Vec<F>,
-    finish: Finish<F, C>,
+/// What is to be learned, and how what was gathered about a column becomes its map.
+struct Plan<F, C> {
+    columns: Vec<String>,
+    finish: Box<Finish<F, C>>,
 }
 
-impl<F: ColumnFold, C: ColumnMap> Accumulator for Folds<F, C> {
-    type Output = Arc<dyn Transform>;
+type Finish<F, C> = dyn Fn(&str, F) -> Result<C> + Send + Sync;
+
+struct Folds<F, C> {
+    plan: Arc<Plan<F, C>>,
+    rows: usize,
+    states: Vec<State<F, C>>,
+}
+
+enum State<F, C> {
+    Done(Arc<C>),
+    Open(F),
+}
+
+impl<F: Clone, C> Clone for State<F, C> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Done(map) => Self::Done(Arc::clone(map)),
+            Self::Open(fold) => Self::Open(fold.clone()),
+        }
+    }
+}
+
+impl<F: ColumnFold + 'static, C: ColumnMap> Accumulator for Folds<F, C> {
+    type Output = Learned;
 
     fn update(&mut self, batch: &RecordBatch) -> Result<()> {
         self.rows += batch.num_rows();
-        for (name, fold) in self.columns.iter().zip(&mut self.folds) {
-            fold.update(batch.column(find_column(batch.schema_ref(), name)?), name)?;
+        for (name, state) in self.plan.columns.iter().zip(&mut self.states) {
+            if let State::Open(fold) = state {
+                fold.update(batch.column(find_column(batch.schema_ref(), name)?), name)?;
+            }
         }
         Ok(())
     }
 
     fn merge(&mut self, other: Self) -> Result<()> {
         self.rows += other.rows;
-        self.folds.iter_mut().zip(other.folds).try_for_each(|(mine, theirs)| mine.merge(theirs))
+        for (mine, theirs) in self.states.iter_mut().zip(other.states) {
+            if let (State::Open(mine), State::Open(theirs)) = (mine, theirs) {
+                mine.merge(theirs)?;
+            }
+        }
+        Ok(())
     }
 
-    fn finish(self) -> Result<Arc<dyn Transform>> {
-        let columns = &self.columns;
-        if self.rows == 0 && !columns.is_empty() {
+    fn finish(self) -> Result<Learned> {
+        let plan = self.plan;
+        if self.rows == 0 && !plan.columns.is_empty() {
             return Err(Error::data(format!(
-                "there are no rows to learn about {columns:?} from: look at the source and its filter"
+                "there are no rows to learn about {:?} from: look at the source and its filter",
+                plan.columns
             )));
         }
-        let maps = columns.iter().zip(self.folds).map(|(name, fold)| (self.finish)(name, fold));
-        Ok(Arc::new(Fitted::new(columns, maps.collect::<Result<Vec<C>>>()?)))
+        let settle = |(name, state): (&String, State<F, C>)| match state {
+            State::Open(fold) => Ok(match fold.settle(name)? {
+                Settled::Again(fold) => State::Open(fold),
+                Settled::Done(fold) => State::Done(Arc::new((plan.finish)(name, fold)?)),
+            }),
+            done @ State::Done(_) => Ok(done),
+        };
+        let states = plan.columns.iter().zip(self.states).map(settle).collect::<Result<Vec<_>>>()?;
+        let done = states.iter().map(|state| match state {
+            State::Done(map) => Some(Arc::clone(map)),
+            State::Open(_) => None,
+        });
+        Ok(match done.collect::<Option<Vec<Arc<C>>>>() {
+            Some(maps) => Learned::Done(Arc::new(Fitted::of(&plan.columns, maps))),
+            None => Learned::Again(pass(plan, states)),
+        })
     }
 }
 
 /// Calls `f` with every value of a numeric column that is neither null nor NaN.
-fn present(column: &ArrayRef, name: &str, mut f: impl FnMut(f64)) -> Result<()> {
+pub(super) fn present(column: &ArrayRef, name: &str, mut f: impl FnMut(f64)) -> Result<()> {
     let numbers = numbers(column, name)?;
-    if numbers.null_count() == 0 {
-        numbers.values().iter().filter(|x| !x.is_nan()).for_each(|x| f(*x));
-    } else {
-        numbers.iter().flatten().filter(|x| !x.is_nan()).for_each(f);
+    let mut all = |values: &[f64]| values.iter().filter(|x| !x.is_nan()).for_each(|x| f(*x));
+    match numbers.nulls().filter(|nulls| nulls.null_count() > 0) {
+        Some(nulls) => nulls.valid_slices().for_each(|(start, end)| all(&numbers.values()[start..end])),
+        None => all(numbers.values()),
     }
     Ok(())
 }
@@ -113,7 +172,15 @@ fn present(column: &ArrayRef, name: &str, mut f: impl FnMut(f64)) -> Result<()> 
 /// Exact moments; NaN counts as missing.
 impl ColumnFold for Moments {
     fn update(&mut self, column: &ArrayRef, name: &str) -> Result<()> {
-        present(column, name, |x| Self::update(self, x))
+        let numbers = numbers(column, name)?;
+        if numbers.null_count() == 0 && !numbers.values().iter().any(|x| x.is_nan()) {
+            self.update_slice(numbers.values());
+            return Ok(());
+        }
+        let mut values = Vec::with_capacity(numbers.len());
+        present(column, name, |x| values.push(x))?;
+        self.update_slice(&values);
+        Ok(())
     }
 
     fn merge(&mut self, other: Self) -> Result<()> {
@@ -192,6 +259,11 @@ impl Values {
             [only] if !only.is_finite() => Err(infinities(name)),
             _ => Ok(self.0),
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn of(values: Vec<f64>) -> Self {
+        Self(values)
     }
 
     /// The `q`-quantile by linear interpolation between the two nearest values, as numpy's; `None`

@@ -16,7 +16,7 @@ use super::learn::{ColumnFold, learner};
 /// in one pass and one byte a column.
 ///
 /// To fill values in and say where they were missing in one step, use
-/// [`Impute::with_indicator`](super::Impute::with_indicator); to keep the columns themselves, use
+/// [`SimpleImputer::with_indicator`](super::SimpleImputer::with_indicator); to keep the columns themselves, use
 /// [`with_columns_kept`](Self::with_columns_kept).
 ///
 /// # Errors

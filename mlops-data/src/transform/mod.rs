@@ -7,7 +7,7 @@
 //!
 //! | recipe | does | learns |
 //! | --- | --- | --- |
-//! | [`Impute`] | fills missing values | means, medians, modes |
+//! | [`SimpleImputer`] | fills missing values | means, medians, modes |
 //! | [`MissingIndicator`] | says where values are missing | which columns miss some |
 //! | [`StandardScaler`] | centres and scales numbers | means and deviations |
 //! | [`MinMaxScaler`] | maps the range of numbers onto another | extremes |
@@ -23,11 +23,22 @@
 //! | [`SplineTransformer`] | bends a column into several | knots |
 //! | [`Cyclical`] | puts numbers that come round on a circle | nothing |
 //! | [`Pca`], [`TruncatedSvd`] | combine columns into fewer | eigenvectors |
-//! | [`OneHot`] | makes a 0/1 column of each category | categories |
-//! | [`Ordinal`] | numbers categories | categories |
+//! | [`OneHotEncoder`] | makes a 0/1 column of each category | categories |
+//! | [`OrdinalEncoder`] | numbers categories | categories |
+//! | [`Clip`] | keeps numbers between limits | quantiles, if asked |
 //! | [`TargetEncoder`] | encodes categories by the target | means of the target |
+//! | [`FeatureHasher`] | hashes categories into a fixed number of columns | nothing |
+//! | [`LabelEncoder`] | numbers the classes of the target | classes |
 //! | [`DateParts`] | takes dates and timestamps apart | nothing |
+//! | [`ColumnTransformer`] | prepares groups of columns, each in its own way | what its parts do |
+//! | [`FeatureUnion`] | prepares the same columns in several ways | what its parts do |
 //! | [`Derive`] | computes a column from others | nothing |
+//! | [`FunctionTransformer`] | computes several columns | nothing |
+//! | [`Lag`] | looks up earlier values of the same key | the last values of every key |
+//! | [`Rolling`] | sums up earlier values of the same key | the last values of every key |
+//! | [`Deduplicate`] | keeps one training row of each key | nothing |
+//! | [`RandomOverSampler`] | repeats training rows of rare classes | nothing |
+//! | [`RandomUnderSampler`] | leaves out training rows of frequent classes | nothing |
 //! | [`Select`] | chooses columns | nothing |
 //!
 //! What all of them keep to:
@@ -42,16 +53,16 @@
 //!
 //! ```
 //! use mlops_core::{Pipeline, Run, Table, Transformer};
-//! use mlops_data::transform::{Impute, OneHot, StandardScaler};
+//! use mlops_data::transform::{SimpleImputer, OneHotEncoder, StandardScaler};
 //! # use arrow::array::record_batch;
 //! let table = Table::from_batch(record_batch!(
 //!     ("distance", Float64, [Some(187.0), None, Some(2475.0)]),
 //!     ("carrier", Utf8, ["B6", "UA", "UA"])
 //! )?);
 //! let recipe = Pipeline::new()
-//!     .then(Impute::median(["distance"]))
+//!     .then(SimpleImputer::median(["distance"]))
 //!     .then(StandardScaler::on(["distance"]))
-//!     .then(OneHot::on(["carrier"]));
+//!     .then(OneHotEncoder::on(["carrier"]));
 //! let (fitted, features) = recipe.fit_transform(&table, &Run::default())?;
 //! assert_eq!(features.schema().fields().len(), 3);
 //!
@@ -67,12 +78,18 @@ mod bins;
 mod calendar;
 mod clip;
 pub(crate) mod columns;
+mod compose;
 mod cyclical;
 mod date;
 mod derive;
 mod eigen;
+mod events;
+mod function;
 mod groups;
+mod hash;
 mod impute;
+mod index;
+mod label;
 pub(crate) mod learn;
 mod likelihood;
 mod max_abs;
@@ -88,8 +105,10 @@ mod power;
 mod products;
 mod quantile;
 mod quantiles;
+mod ranks;
 mod robust;
 mod row_expr;
+mod rows;
 mod scale;
 mod select;
 mod spline;
@@ -103,22 +122,28 @@ pub use self::binarizer::Binarizer;
 pub use self::bins::{BinStrategy, Encode, KBinsDiscretizer};
 pub use self::clip::{Clip, Limits};
 use self::columns::Fitted;
+pub use self::compose::{ColumnTransformer, FeatureUnion, Remainder};
 pub use self::cyclical::Cyclical;
 pub use self::date::{DateParts, Part};
 pub use self::derive::Derive;
-pub use self::impute::{EmptyColumns, Impute, Strategy};
+pub use self::events::{Lag, Rolling, Statistic, Window};
+pub use self::function::FunctionTransformer;
+pub use self::hash::FeatureHasher;
+pub use self::impute::{EmptyColumns, SimpleImputer, Strategy};
+pub use self::label::{LabelDecoder, LabelEncoder};
 pub use self::max_abs::MaxAbsScaler;
 pub use self::min_max::MinMaxScaler;
 pub use self::missing::MissingIndicator;
 pub use self::normalizer::{Norm, Normalizer};
-pub use self::one_hot::{DropCategory, Frequency, HandleUnknown, OneHot};
-pub use self::ordinal::Ordinal;
+pub use self::one_hot::{DropCategory, Frequency, HandleUnknown, OneHotEncoder};
+pub use self::ordinal::OrdinalEncoder;
 pub use self::pca::{Components, Pca};
 pub use self::polynomial::PolynomialFeatures;
 pub use self::power::{PowerMethod, PowerTransformer};
 pub use self::quantile::{OutputDistribution, QuantileTransformer};
 pub use self::quantiles::QuantileMethod;
 pub use self::robust::RobustScaler;
+pub use self::rows::{Deduplicate, Keep, RandomOverSampler, RandomUnderSampler, SamplingStrategy};
 pub use self::scale::StandardScaler;
 pub use self::select::{Select, SelectMode};
 pub use self::spline::{Extrapolation, Knots, SplineTransformer};
@@ -131,10 +156,13 @@ pub(crate) fn codecs() -> Codecs {
     Codecs::empty()
         .with_transformer::<Clip>()
         .with_transformer::<DateParts>()
+        .with_composite_transformer(ColumnTransformer::KIND, ColumnTransformer::read)
+        .with_composite_transformer(FeatureUnion::KIND, FeatureUnion::read)
+        .with_transformer::<Deduplicate>()
         .with_transformer::<Derive>()
-        .with_transformer::<Impute>()
-        .with_transformer::<OneHot>()
-        .with_transformer::<Ordinal>()
+        .with_transformer::<SimpleImputer>()
+        .with_transformer::<OneHotEncoder>()
+        .with_transformer::<OrdinalEncoder>()
         .with_transformer::<Binarizer>()
         .with_transformer::<Cyclical>()
         .with_transformer::<KBinsDiscretizer>()
@@ -149,12 +177,23 @@ pub(crate) fn codecs() -> Codecs {
         .with_transformer::<RobustScaler>()
         .with_transformer::<SplineTransformer>()
         .with_transformer::<TruncatedSvd>()
+        .with_transformer::<FeatureHasher>()
+        .with_transformer::<FunctionTransformer>()
+        .with_transformer::<LabelEncoder>()
+        .with_transformer::<Lag>()
+        .with_transformer::<RandomOverSampler>()
+        .with_transformer::<RandomUnderSampler>()
+        .with_transformer::<Rolling>()
         .with_transformer::<Select>()
         .with_transformer::<StandardScaler>()
         .with_transformer::<TargetEncoder>()
         .with_transform::<Fitted<clip::ClippedColumn>>()
         .with_transform::<Fitted<date::SplitColumn>>()
+        .with_transform::<compose::Combined>()
         .with_transform::<derive::Derived>()
+        .with_transform::<events::History>()
+        .with_transform::<hash::Hashed>()
+        .with_transform::<label::Labels>()
         .with_transform::<Fitted<impute::ImputedColumn>>()
         .with_transform::<Fitted<one_hot::OneHotColumn>>()
         .with_transform::<Fitted<ordinal::OrdinalColumn>>()

@@ -27,11 +27,11 @@ use super::learn::learner;
 /// # Example
 /// ```
 /// use mlops_core::{Run, Table, Transformer};
-/// use mlops_data::transform::{DropCategory, OneHot};
+/// use mlops_data::transform::{DropCategory, OneHotEncoder};
 /// # use arrow::array::{AsArray, record_batch};
 /// # use arrow::datatypes::Float64Type;
 /// let table = Table::from_batch(record_batch!(("origin", Utf8, ["JFK", "EWR", "LGA", "EWR"]))?);
-/// let (fitted, encoded) = OneHot::on(["origin"]).with_drop(DropCategory::First).fit_transform(&table, &Run::default())?;
+/// let (fitted, encoded) = OneHotEncoder::on(["origin"]).with_drop(DropCategory::First).fit_transform(&table, &Run::default())?;
 /// let names: Vec<_> = encoded.schema().fields().iter().map(|field| field.name().as_str()).collect();
 /// assert_eq!(names, ["origin_JFK", "origin_LGA"]);
 ///
@@ -42,7 +42,7 @@ use super::learn::learner;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
-pub struct OneHot {
+pub struct OneHotEncoder {
     /// The columns to encode.
     pub columns: Vec<String>,
     /// Which category has no column of its own.
@@ -98,7 +98,7 @@ pub enum Frequency {
     Fraction(f64),
 }
 
-impl OneHot {
+impl OneHotEncoder {
     /// Encodes these columns.
     pub fn on<S: Into<String>>(columns: impl IntoIterator<Item = S>) -> Self {
         Self { columns: owned(columns), ..Self::default() }
@@ -170,11 +170,11 @@ impl OneHot {
     }
 }
 
-impl Named for OneHot {
+impl Named for OneHotEncoder {
     const KIND: &'static str = "one_hot";
 }
 
-impl Transformer for OneHot {
+impl Transformer for OneHotEncoder {
     fn learner(&self, schema: &Schema, roles: &Roles) -> Result<Option<Learner>> {
         let recipe = self.clone();
         let finish = move |name: &str, counts| recipe.finish(counts).context("column", name);
@@ -262,7 +262,7 @@ impl OneHotColumn {
 }
 
 impl ColumnMap for OneHotColumn {
-    const KIND: &'static str = OneHot::KIND;
+    const KIND: &'static str = OneHotEncoder::KIND;
     type Binding = ();
 
     fn bind(&self, input: &Field) -> Result<()> {
@@ -275,9 +275,18 @@ impl ColumnMap for OneHotColumn {
     }
 
     fn map(&self, (): &(), name: &str, column: ArrayRef) -> Result<Vec<ArrayRef>> {
+        let keys = Keys::read(&column, name)?;
         let mut outputs = vec![vec![0.0; column.len()]; self.suffixes.len()];
-        for (row, key) in Keys::read(&column, name)?.iter().enumerate() {
-            if let Some(slot) = self.slot(key).context("row", row + 1).context("column", name)? {
+        for (row, code) in self.stored.vocabulary.codes(&keys)?.into_iter().enumerate() {
+            let slot = match (self.slots.get(code), self.unknown) {
+                (Some(slot), _) => *slot,
+                (None, Unknown::Slot(slot)) => slot,
+                (None, Unknown::Error) => {
+                    let error = unknown_category(keys.get(row));
+                    return Err(error.with_context("row", row + 1).with_context("column", name));
+                }
+            };
+            if let Some(slot) = slot {
                 outputs[slot][row] = 1.0;
             }
         }

@@ -29,11 +29,11 @@ use super::learn::learner;
 /// # Example
 /// ```
 /// use mlops_core::{Run, Table, Transformer};
-/// use mlops_data::transform::Ordinal;
+/// use mlops_data::transform::OrdinalEncoder;
 /// # use arrow::array::{AsArray, record_batch};
 /// # use arrow::datatypes::Float64Type;
 /// let table = Table::from_batch(record_batch!(("size", Utf8, ["m", "s", "l", "xl"]))?);
-/// let recipe = Ordinal::on(["size"]).with_categories("size", ["s", "m", "l"]);
+/// let recipe = OrdinalEncoder::on(["size"]).with_categories("size", ["s", "m", "l"]);
 /// let (_, encoded) = recipe.fit_transform(&table, &Run::default())?;
 /// assert_eq!(encoded.column("size")?.as_primitive::<Float64Type>().values(), &[1.0, 0.0, 2.0, -1.0]);
 /// # Ok::<(), mlops_core::Error>(())
@@ -41,7 +41,7 @@ use super::learn::learner;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
-pub struct Ordinal {
+pub struct OrdinalEncoder {
     /// The columns to encode.
     pub columns: Vec<String>,
     /// The categories of text columns whose order is not the alphabet's.
@@ -50,13 +50,13 @@ pub struct Ordinal {
     pub unknown_value: Option<f64>,
 }
 
-impl Default for Ordinal {
+impl Default for OrdinalEncoder {
     fn default() -> Self {
         Self { columns: Vec::new(), categories: BTreeMap::new(), unknown_value: Some(-1.0) }
     }
 }
 
-impl Ordinal {
+impl OrdinalEncoder {
     /// Encodes these columns.
     pub fn on<S: Into<String>>(columns: impl IntoIterator<Item = S>) -> Self {
         Self { columns: owned(columns), ..Self::default() }
@@ -97,11 +97,11 @@ impl Ordinal {
     }
 }
 
-impl Named for Ordinal {
+impl Named for OrdinalEncoder {
     const KIND: &'static str = "ordinal";
 }
 
-impl Transformer for Ordinal {
+impl Transformer for OrdinalEncoder {
     fn learner(&self, schema: &Schema, roles: &Roles) -> Result<Option<Learner>> {
         if let Some(name) = self.categories.keys().find(|name| !self.columns.contains(name)) {
             return Err(Error::config(format!(
@@ -143,7 +143,7 @@ impl OrdinalColumn {
 }
 
 impl ColumnMap for OrdinalColumn {
-    const KIND: &'static str = Ordinal::KIND;
+    const KIND: &'static str = OrdinalEncoder::KIND;
     type Binding = ();
 
     fn bind(&self, input: &Field) -> Result<()> {
@@ -156,8 +156,15 @@ impl ColumnMap for OrdinalColumn {
 
     fn map(&self, (): &(), name: &str, column: ArrayRef) -> Result<Vec<ArrayRef>> {
         let keys = Keys::read(&column, name)?;
-        let encode = |(row, key)| self.encode(key).context("row", row + 1);
-        let codes: Float64Array = keys.iter().enumerate().map(encode).collect::<Result<_>>().context("column", name)?;
+        let null = if self.vocabulary.has_null() { self.vocabulary.len() - 1 } else { usize::MAX };
+        let encode = |(row, code): (usize, usize)| match self.unknown_value {
+            _ if code == null => Ok(None),
+            _ if code < self.vocabulary.len() => Ok(Some(code as f64)),
+            Some(unknown) => Ok(Some(unknown)),
+            None => Err(unknown_category(keys.get(row))).context("row", row + 1),
+        };
+        let codes = self.vocabulary.codes(&keys)?.into_iter().enumerate();
+        let codes: Float64Array = codes.map(encode).collect::<Result<_>>().context("column", name)?;
         Ok(vec![Arc::new(codes)])
     }
 

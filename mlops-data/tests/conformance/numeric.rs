@@ -3,9 +3,9 @@
 use mlops_core::Pipeline;
 use mlops_core::conformance::{TransformerSubject, Trial, transformer};
 use mlops_data::transform::{
-    BinStrategy, Binarizer, Clip, Cyclical, Encode, Extrapolation, Impute, KBinsDiscretizer, Knots, MaxAbsScaler,
-    MinMaxScaler, MissingIndicator, Norm, Normalizer, OutputDistribution, Pca, PolynomialFeatures, PowerTransformer,
-    QuantileMethod, QuantileTransformer, RobustScaler, SplineTransformer, TruncatedSvd,
+    BinStrategy, Binarizer, Clip, Cyclical, Encode, Extrapolation, KBinsDiscretizer, Knots, MaxAbsScaler, MinMaxScaler,
+    MissingIndicator, Norm, Normalizer, OutputDistribution, Pca, PolynomialFeatures, PowerTransformer, QuantileMethod,
+    QuantileTransformer, RobustScaler, SimpleImputer, SplineTransformer, TruncatedSvd,
 };
 
 use crate::transformers::subject;
@@ -94,7 +94,7 @@ fn cyclical() -> Vec<TransformerSubject> {
 }
 
 fn decompose() -> Vec<TransformerSubject> {
-    let complete = || Pipeline::new().then(Impute::mean(["age", "fare"]));
+    let complete = || Pipeline::new().then(SimpleImputer::mean(["age", "fare"]));
     let columns = ["age", "fare", "distance", "class"];
     vec![
         subject("pca", complete().then(Pca::on(columns))),

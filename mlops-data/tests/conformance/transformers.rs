@@ -1,6 +1,6 @@
 //! The transformers, and a pipeline of several.
 
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::Arc;
 
 use arrow::array::{
@@ -11,8 +11,10 @@ use mlops_core::conformance::{TransformerSubject, Trial, transformer};
 use mlops_core::random::SplitMix64;
 use mlops_core::{Codecs, Pipeline, Role, Table, Transformer, col, lit};
 use mlops_data::transform::{
-    Clip, DateParts, Derive, DropCategory, EmptyColumns, Frequency, HandleUnknown, Impute, OneHot, Ordinal, Part,
-    Select, Smooth, StandardScaler, TargetEncoder,
+    Clip, ColumnTransformer, DateParts, Deduplicate, Derive, DropCategory, EmptyColumns, FeatureHasher, FeatureUnion,
+    Frequency, FunctionTransformer, HandleUnknown, Keep, LabelEncoder, Lag, OneHotEncoder, OrdinalEncoder, Part,
+    RandomOverSampler, RandomUnderSampler, Remainder, Rolling, SamplingStrategy, Select, SimpleImputer, Smooth,
+    StandardScaler, Statistic, TargetEncoder, Window,
 };
 
 const ROWS: usize = 60;
@@ -68,6 +70,10 @@ pub(crate) fn trials() -> Vec<Trial> {
         select(),
         derive(),
         pipeline(),
+        compose(),
+        more_encoders(),
+        events(),
+        other_rows(),
     ];
     subjects.into_iter().flatten().flat_map(transformer).collect()
 }
@@ -87,12 +93,12 @@ fn codecs() -> Codecs {
 
 fn impute() -> Vec<TransformerSubject> {
     vec![
-        subject("impute_mean", Impute::mean(["age", "fare", "alone"])),
-        subject("impute_median", Impute::median(["age", "fare"]).with_indicator()),
-        subject("impute_most_frequent", Impute::most_frequent(["age", "fare", "city", "deck"]).with_indicator()),
-        subject("impute_left_out", Impute::mean(["age", "fare"]).with_empty_columns(EmptyColumns::LeaveOut)),
-        subject("impute_number", Impute::constant(["age", "fare"], -1.5).with_empty_columns(EmptyColumns::Fill)),
-        subject("impute_text", Impute::constant(["city", "deck"], "missing")),
+        subject("impute_mean", SimpleImputer::mean(["age", "fare", "alone"])),
+        subject("impute_median", SimpleImputer::median(["age", "fare"]).with_indicator()),
+        subject("impute_most_frequent", SimpleImputer::most_frequent(["age", "fare", "city", "deck"]).with_indicator()),
+        subject("impute_left_out", SimpleImputer::mean(["age", "fare"]).with_empty_columns(EmptyColumns::LeaveOut)),
+        subject("impute_number", SimpleImputer::constant(["age", "fare"], -1.5).with_empty_columns(EmptyColumns::Fill)),
+        subject("impute_text", SimpleImputer::constant(["city", "deck"], "missing")),
     ]
 }
 
@@ -106,24 +112,24 @@ fn scale_and_clip() -> Vec<TransformerSubject> {
 }
 
 fn one_hot() -> Vec<TransformerSubject> {
-    let infrequent = OneHot::on(["city", "class"])
+    let infrequent = OneHotEncoder::on(["city", "class"])
         .with_max_categories(NonZeroUsize::new(3).unwrap())
         .with_min_frequency(Frequency::Fraction(0.1))
         .with_handle_unknown(HandleUnknown::InfrequentIfExist)
         .with_drop(DropCategory::First);
     vec![
-        subject("one_hot", OneHot::on(["city", "class", "alone", "deck"])),
-        subject("one_hot_drop", OneHot::on(["city", "alone"]).with_drop(DropCategory::IfBinary)),
-        subject("one_hot_error", OneHot::on(["city", "class"]).with_handle_unknown(HandleUnknown::Error)),
+        subject("one_hot", OneHotEncoder::on(["city", "class", "alone", "deck"])),
+        subject("one_hot_drop", OneHotEncoder::on(["city", "alone"]).with_drop(DropCategory::IfBinary)),
+        subject("one_hot_error", OneHotEncoder::on(["city", "class"]).with_handle_unknown(HandleUnknown::Error)),
         subject("one_hot_infrequent", infrequent),
     ]
 }
 
 fn ordinal() -> Vec<TransformerSubject> {
     vec![
-        subject("ordinal", Ordinal::on(["city", "class", "alone", "deck"])),
-        subject("ordinal_in_order", Ordinal::on(["deck"]).with_categories("deck", ["d", "a", "c"])),
-        subject("ordinal_error", Ordinal::on(["city", "deck"]).with_unknown_value(None)),
+        subject("ordinal", OrdinalEncoder::on(["city", "class", "alone", "deck"])),
+        subject("ordinal_in_order", OrdinalEncoder::on(["deck"]).with_categories("deck", ["d", "a", "c"])),
+        subject("ordinal_error", OrdinalEncoder::on(["city", "deck"]).with_unknown_value(None)),
     ]
 }
 
@@ -170,12 +176,77 @@ fn pipeline() -> Vec<TransformerSubject> {
         .then(Derive::column("speed", col("distance").div(col("fare"))))
         .then(Clip::on(["speed"], -10.0, 10.0))
         .then(DateParts::of("departs").with_parts([Part::Hour, Part::Weekday]))
-        .then(Impute::median(["age", "fare", "speed", "departs_hour", "departs_weekday"]).with_indicator())
+        .then(SimpleImputer::median(["age", "fare", "speed", "departs_hour", "departs_weekday"]).with_indicator())
         .then(StandardScaler::on(["age", "fare", "distance"]))
         .then(TargetEncoder::on(["city"]))
-        .then(OneHot::on(["deck", "class"]))
-        .then(Ordinal::on(["alone"]))
+        .then(OneHotEncoder::on(["deck", "class"]))
+        .then(OrdinalEncoder::on(["alone"]))
         .then(Select::drop(["born"]));
     // The training rows are encoded fold by fold, which the later steps may see.
     vec![subject("pipeline", recipe)]
+}
+
+fn compose() -> Vec<TransformerSubject> {
+    let numbers = Pipeline::new().then(SimpleImputer::mean(["fare"])).then(StandardScaler::on(["fare"]));
+    let parts = ColumnTransformer::new()
+        .with("numbers", ["fare"], numbers)
+        .with("more", ["distance", "age"], SimpleImputer::median(["age", "distance"]).with_indicator())
+        .with("categories", ["deck", "class"], OneHotEncoder::on(["deck", "class"]));
+    // The rows of training are encoded fold by fold.
+    let of_the_target = ColumnTransformer::new()
+        .with("city", ["city"], TargetEncoder::on(["city"]))
+        .with("distance", ["distance"], StandardScaler::on(["distance"]))
+        .with_remainder(Remainder::PassThrough)
+        .with_prefix();
+    let union = FeatureUnion::on(["fare", "age"])
+        .with("scaled", StandardScaler::on(["fare", "age"]))
+        .with("filled", SimpleImputer::median(["fare", "age"]));
+    vec![
+        subject("column_transformer", parts),
+        subject("column_transformer_of_the_target", of_the_target),
+        subject("feature_union", union),
+    ]
+}
+
+fn more_encoders() -> Vec<TransformerSubject> {
+    let functions = FunctionTransformer::new()
+        .with("pace", col("distance").div(col("fare")))
+        .with("distance", col("distance").mul(lit(2)))
+        .with("fast", col("pace").gt(col("distance")));
+    let hasher = FeatureHasher::on(["city", "deck", "fare", "alone"]);
+    let narrow = FeatureHasher::on(["deck"]).with_features(NonZeroU32::MIN).without_alternate_sign().with_prefix("h");
+    vec![
+        subject("function_transformer", functions),
+        subject("feature_hasher", hasher),
+        subject("feature_hasher_narrow", narrow),
+        subject("label_encoder", LabelEncoder::new()),
+        on_target("label_encoder_texts", LabelEncoder::new(), "deck"),
+        on_target("target_encoder_texts", TargetEncoder::on(["city", "alone"]), "deck"),
+    ]
+}
+
+fn events() -> Vec<TransformerSubject> {
+    let three = NonZeroUsize::new(3).unwrap();
+    let lag = Lag::of("fare", "city", "departs").with_lags([NonZeroUsize::MIN, three]);
+    let statistics =
+        [Statistic::Count, Statistic::Max, Statistic::Mean, Statistic::Min, Statistic::Std, Statistic::Sum];
+    let rows = Rolling::of("fare", "deck", "class", Window::Rows(three)).with_statistics(statistics);
+    let span = Rolling::of("distance", "alone", "born", Window::Seconds(5_000 * 86_400)).with_statistics(statistics);
+    vec![subject("lag", lag), subject("rolling_rows", rows), subject("rolling_span", span)]
+}
+
+fn other_rows() -> Vec<TransformerSubject> {
+    let rows = |name: &str, recipe: Box<dyn Transformer>| subject(name, recipe).with_row_changes();
+    let ratio = SamplingStrategy::Ratio(0.75);
+    let prepared = Pipeline::new()
+        .then(Deduplicate::by(["city", "deck"]))
+        .then(RandomOverSampler::new())
+        .then(StandardScaler::on(["distance"]));
+    vec![
+        rows("deduplicate", Box::new(Deduplicate::by(["city", "fare"]))),
+        rows("deduplicate_last", Box::new(Deduplicate::by(["alone"]).with_keep(Keep::Last))),
+        rows("random_over_sampler", Box::new(RandomOverSampler::new().with_sampling_strategy(ratio))),
+        rows("random_under_sampler", Box::new(RandomUnderSampler::new())),
+        rows("pipeline_of_other_rows", Box::new(prepared)).with_row_order(),
+    ]
 }

@@ -10,9 +10,9 @@ use mlops_core::{
     CellReader, Literal, Role, Run, Table, Transform, Transformer, Value, columns::numbers, transform_table,
 };
 use mlops_data::transform::{
-    BinStrategy, Binarizer, Clip, Cyclical, DropCategory, EmptyColumns, Encode, Extrapolation, Impute,
-    KBinsDiscretizer, Knots, MaxAbsScaler, MinMaxScaler, MissingIndicator, Norm, Normalizer, OneHot, Ordinal,
-    OutputDistribution, Pca, PolynomialFeatures, PowerTransformer, QuantileMethod, QuantileTransformer, RobustScaler,
+    BinStrategy, Binarizer, Clip, Cyclical, DropCategory, EmptyColumns, Encode, Extrapolation, KBinsDiscretizer, Knots,
+    MaxAbsScaler, MinMaxScaler, MissingIndicator, Norm, Normalizer, OneHotEncoder, OrdinalEncoder, OutputDistribution,
+    Pca, PolynomialFeatures, PowerTransformer, QuantileMethod, QuantileTransformer, RobustScaler, SimpleImputer,
     Smooth, SplineTransformer, StandardScaler, Strategy, TargetEncoder, TruncatedSvd,
 };
 use serde::de::DeserializeOwned;
@@ -44,14 +44,14 @@ const REGISTRY: &[Entry] = &[
     }),
     ("Normalizer", |case| Box::new(Normalizer::on(case.names()).with_norm(case.parsed::<Norm>("norm")))),
     ("OneHotEncoder", |case| {
-        Box::new(OneHot::on(case.names()).with_drop(match case.param("drop").as_str() {
+        Box::new(OneHotEncoder::on(case.names()).with_drop(match case.param("drop").as_str() {
             Some("first") => DropCategory::First,
             Some("if_binary") => DropCategory::IfBinary,
             _ => DropCategory::None,
         }))
     }),
     ("OrdinalEncoder", |case| {
-        Box::new(Ordinal::on(case.names()).with_unknown_value(case.param("unknown_value").as_f64()))
+        Box::new(OrdinalEncoder::on(case.names()).with_unknown_value(case.param("unknown_value").as_f64()))
     }),
     ("PCA", |case| {
         let recipe = Pca::on(case.names());
@@ -118,7 +118,7 @@ fn polynomial_features(case: &Case) -> Recipe {
 }
 
 fn simple_imputer(case: &Case) -> Recipe {
-    let mut recipe = Impute::mean(case.names());
+    let mut recipe = SimpleImputer::mean(case.names());
     recipe.strategy = match case.text("strategy") {
         "mean" => Strategy::Mean,
         "median" => Strategy::Median,

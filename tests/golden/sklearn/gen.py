@@ -25,6 +25,7 @@ import scipy.stats
 import sklearn
 from sklearn import datasets, metrics
 from sklearn.decomposition import PCA, TruncatedSVD
+from sklearn.feature_extraction import FeatureHasher
 from sklearn.feature_selection import (
     RFE,
     RFECV,
@@ -56,6 +57,7 @@ from sklearn.preprocessing import (
     Binarizer,
     FunctionTransformer,
     KBinsDiscretizer,
+    LabelEncoder,
     MaxAbsScaler,
     MinMaxScaler,
     Normalizer,
@@ -1219,6 +1221,53 @@ def profile_cases():
     return cases
 
 
+def feature_hasher_cases():
+    rng = np.random.RandomState(61)
+    rows = 40
+    columns = {
+        "city": [None if i % 9 == 4 else ["oslo", "bern", "", "Öl", "東京", "a=b"][rng.randint(6)] for i in range(rows)],
+        "sku": [f"SKU-{rng.randint(10**6):06d}" for _ in range(rows)],
+        "fare": [None if i % 7 == 3 else round(float(rng.normal(0, 40)), 3) for i in range(rows)],
+        "count": [int(rng.randint(-5, 90)) for _ in range(rows)],
+    }
+
+    def sample(row):
+        cells = {name: column[row] for name, column in columns.items()}
+        return {name: cell for name, cell in cells.items() if cell is not None}
+
+    def case(n_features, alternate_sign):
+        hasher = FeatureHasher(n_features=n_features, alternate_sign=alternate_sign)
+        hashed = hasher.transform([sample(row) for row in range(rows)]).toarray()
+        return {
+            "name": f"feature_hasher_{n_features}_{'signed' if alternate_sign else 'unsigned'}",
+            "transformer": "FeatureHasher",
+            "params": {"n_features": n_features, "alternate_sign": alternate_sign},
+            "columns": columns,
+            "expected": {f"hash_{i}": column for i, column in enumerate(hashed.T)},
+        }
+
+    return [case(1, True), case(7, True), case(7, False), case(64, True)]
+
+
+def label_encoder_cases():
+    def case(name, target, codes):
+        encoder = LabelEncoder().fit(target)
+        return {
+            "name": name,
+            "transformer": "LabelEncoder",
+            "target": target,
+            "classes": list(encoder.classes_),
+            "expected": list(encoder.transform(target)),
+            "codes": codes,
+            "inverse": list(encoder.inverse_transform(codes)),
+        }
+
+    return [
+        case("label_encoder_texts", ["pear", "Öl", "apple", "Zebra", "apple", ""], [3, 0, 1, 1]),
+        case("label_encoder_numbers", [30, -4, 200, -4, 7], [3, 2, 0]),
+    ]
+
+
 def main():
     assert sklearn.__version__ == EXPECTED_VERSION, f"found scikit-learn {sklearn.__version__}"
     # Unknown categories and empty columns announce themselves; that is what is being recorded.
@@ -1244,6 +1293,7 @@ def main():
         + cyclical_cases()
         + winsorizing_cases(),
     )
+    write("encoders.json", feature_hasher_cases() + label_encoder_cases())
     write("metrics.json", binary_cases() + multiclass_cases() + regression_cases())
     write("models.json", models())
     write("splits.json", split_cases())

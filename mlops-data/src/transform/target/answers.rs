@@ -10,7 +10,7 @@ use super::Smooth;
 use crate::transform::groups::Gather;
 
 /// What is to be predicted.
-pub(super) trait Answers: Send + Sync {
+pub(super) trait Answers: Send + Sync + 'static {
     /// The answers of a batch.
     type Batch;
     /// What is known about the answers of some rows.
@@ -74,11 +74,11 @@ impl Answers for ClassTarget {
     }
 
     fn empty(&self) -> ClassCounts {
-        ClassCounts(vec![0; self.classes.len()])
+        ClassCounts::zeros(self.classes.len())
     }
 
     fn add(stats: &mut ClassCounts, answers: &Vec<usize>, row: usize) {
-        stats.0[answers[row]] += 1;
+        stats.count(answers[row]);
     }
 
     fn suffixes(&self) -> Vec<String> {
@@ -88,7 +88,8 @@ impl Answers for ClassTarget {
         }
     }
 
-    fn summaries(&self, ClassCounts(counts): &ClassCounts) -> Vec<Summary> {
+    fn summaries(&self, counts: &ClassCounts) -> Vec<Summary> {
+        let counts = counts.as_slice();
         let rows = counts.iter().sum::<u64>() as f64;
         let first = if counts.len() == 2 { 1 } else { 0 };
         let summary = |count: &u64| {
@@ -104,13 +105,68 @@ impl Answers for ClassTarget {
     }
 }
 
-/// How often each class occurs.
+/// How often each class occurs; at least two are counted.
 #[derive(Clone, Debug)]
-pub(super) struct ClassCounts(Vec<u64>);
+pub(super) enum ClassCounts {
+    Many(Vec<u64>),
+    /// The usual case, without an allocation for each category.
+    Two([u64; 2]),
+}
+
+impl ClassCounts {
+    pub(super) fn zeros(classes: usize) -> Self {
+        if classes <= 2 { Self::Two([0; 2]) } else { Self::Many(vec![0; classes]) }
+    }
+
+    pub(super) fn as_slice(&self) -> &[u64] {
+        match self {
+            Self::Many(counts) => counts,
+            Self::Two(counts) => counts,
+        }
+    }
+
+    fn as_mut_slice(&mut self) -> &mut [u64] {
+        match self {
+            Self::Many(counts) => counts,
+            Self::Two(counts) => counts,
+        }
+    }
+
+    /// Counts one more of a class, which may be a new one.
+    #[inline]
+    pub(super) fn count(&mut self, class: usize) {
+        match self {
+            Self::Two(counts) if class < 2 => counts[class] += 1,
+            _ => {
+                self.widen(class + 1);
+                self.as_mut_slice()[class] += 1;
+            }
+        }
+    }
+
+    /// Has room for so many classes.
+    pub(super) fn widen(&mut self, classes: usize) {
+        if classes > self.as_slice().len() {
+            let mut counts = self.as_slice().to_vec();
+            counts.resize(classes, 0);
+            *self = Self::Many(counts);
+        }
+    }
+
+    /// In another order: first what stands at the first of `places`, and so on.
+    pub(super) fn reorder(&mut self, places: &[Option<usize>]) {
+        let mut ordered = Self::zeros(places.len());
+        for (count, place) in ordered.as_mut_slice().iter_mut().zip(places) {
+            *count = place.and_then(|place| self.as_slice().get(place)).copied().unwrap_or(0);
+        }
+        *self = ordered;
+    }
+}
 
 impl Gather for ClassCounts {
     fn gather(&mut self, other: Self) {
-        self.0.iter_mut().zip(other.0).for_each(|(mine, theirs)| *mine += theirs);
+        self.widen(other.as_slice().len());
+        self.as_mut_slice().iter_mut().zip(other.as_slice()).for_each(|(mine, theirs)| *mine += theirs);
     }
 }
 

@@ -12,7 +12,11 @@ use crate::transform::groups::{Keys, Vocabulary};
 /// The encodings of the categories of a column.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(try_from = "Stored", into = "Stored")]
-pub(crate) struct EncodedColumn(Stored);
+pub(crate) struct EncodedColumn {
+    stored: Stored,
+    /// For each category, and behind them for an unknown one, a number an output.
+    flat: Vec<f64>,
+}
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -38,8 +42,19 @@ impl EncodedColumn {
 
     #[inline]
     fn encodings(&self, key: Value<'_>) -> Result<&[f64]> {
-        let code = self.0.vocabulary.code(key)?;
-        Ok(code.map_or(&self.0.target_mean, |code| &self.0.encodings[code]))
+        let code = self.stored.vocabulary.code(key)?;
+        Ok(code.map_or(&self.stored.target_mean, |code| &self.stored.encodings[code]))
+    }
+
+    /// The encodings of the rows of a column, output by output.
+    fn encode(&self, keys: &Keys) -> Result<Vec<ArrayRef>> {
+        let codes = self.stored.vocabulary.codes(keys)?;
+        let outputs = self.stored.target_mean.len();
+        let output = |output| {
+            let encodings: Vec<f64> = codes.iter().map(|code| self.flat[code * outputs + output]).collect();
+            Arc::new(Float64Array::from(encodings)) as ArrayRef
+        };
+        Ok((0..outputs).map(output).collect())
     }
 }
 
@@ -51,28 +66,31 @@ impl TryFrom<Stored> for EncodedColumn {
         let named = if stored.classes.is_empty() { outputs == 1 } else { outputs == stored.classes.len() };
         let complete = stored.encodings.len() == stored.vocabulary.len();
         if named && complete && stored.encodings.iter().all(|encodings| encodings.len() == outputs) {
-            return Ok(Self(stored));
+            let flat = stored.encodings.iter().chain([&stored.target_mean]).flatten().copied().collect();
+            return Ok(Self { stored, flat });
         }
         Err(Error::corrupt("the encodings are not one for each category and output"))
     }
 }
 
 impl From<EncodedColumn> for Stored {
-    fn from(EncodedColumn(stored): EncodedColumn) -> Self {
+    fn from(EncodedColumn { stored, .. }: EncodedColumn) -> Self {
         stored
     }
 }
 
-/// Encodes each row of a column by the map for it; all maps have the same outputs.
-pub(super) fn encode<'a>(
+/// Encodes each row of a column by one of several maps, which all have the same outputs.
+pub(super) fn encode_by(
     column: &ArrayRef,
     name: &str,
-    outputs: usize,
-    map_of: impl Fn(usize) -> &'a EncodedColumn,
+    maps: &[&EncodedColumn],
+    map_of: &[u32],
 ) -> Result<Vec<ArrayRef>> {
+    let keys = Keys::read(column, name)?;
+    let outputs = maps.first().map_or(1, |map| map.stored.target_mean.len());
     let mut encoded = vec![Vec::with_capacity(column.len()); outputs];
-    for (row, key) in Keys::read(column, name)?.iter().enumerate() {
-        let encodings = map_of(row).encodings(key).context("column", name)?;
+    for (row, map) in map_of.iter().enumerate() {
+        let encodings = maps[*map as usize].encodings(keys.get(row)).context("column", name)?;
         encoded.iter_mut().zip(encodings).for_each(|(output, encoding)| output.push(*encoding));
     }
     Ok(encoded.into_iter().map(|output| Arc::new(Float64Array::from(output)) as ArrayRef).collect())
@@ -83,19 +101,19 @@ impl ColumnMap for EncodedColumn {
     type Binding = ();
 
     fn bind(&self, input: &Field) -> Result<()> {
-        self.0.vocabulary.check(input)
+        self.stored.vocabulary.check(input)
     }
 
     fn fields(&self, input: &Field) -> Result<Vec<Field>> {
-        if self.0.classes.is_empty() {
+        if self.stored.classes.is_empty() {
             return Ok(vec![number_field(input.name(), false)]);
         }
         let field = |class| number_field(format!("{}_{class}", input.name()), false);
-        Ok(self.0.classes.iter().map(field).collect())
+        Ok(self.stored.classes.iter().map(field).collect())
     }
 
     fn map(&self, (): &(), name: &str, column: ArrayRef) -> Result<Vec<ArrayRef>> {
-        encode(&column, name, self.0.target_mean.len(), |_| self)
+        self.encode(&Keys::read(&column, name)?)
     }
 
     fn map_cell<'a>(&'a self, (): &(), cell: Value<'a>, output: &mut Vec<Value<'a>>) -> Result<()> {

@@ -1,10 +1,13 @@
 mod answers;
+mod classes;
 mod column;
 mod fit;
 
 use std::sync::Arc;
 
-use mlops_core::{Error, Named, Result, Run, Table, Task, Transform, Transformer};
+use arrow::datatypes::{DataType, Schema};
+use mlops_core::columns::is_text;
+use mlops_core::{Classes, Error, Learner, Named, Result, Role, Roles, Run, Table, Task, Transform, Transformer};
 use serde::{Deserialize, Serialize};
 
 use self::answers::{ClassTarget, NumberTarget};
@@ -109,8 +112,8 @@ impl TargetEncoder {
         self
     }
 
-    fn check(&self, data: &Table) -> Result<()> {
-        check_columns(data.schema(), data.roles(), &self.columns)?;
+    fn check(&self, schema: &Schema, roles: &Roles) -> Result<()> {
+        check_columns(schema, roles, &self.columns)?;
         match self.smooth {
             Smooth::Weight(weight) if !(weight >= 0.0 && weight.is_finite()) => {
                 Err(Error::config(format!("a smoothing weight of {weight}: give a finite number from 0 up")))
@@ -125,24 +128,35 @@ impl Named for TargetEncoder {
 }
 
 impl Transformer for TargetEncoder {
+    fn learner(&self, schema: &Schema, roles: &Roles) -> Result<Option<Learner>> {
+        self.check(schema, roles)?;
+        let mut targets = schema.fields().iter().filter(|field| roles.of(field.name()) == Role::Target);
+        let (Some(field), None) = (targets.next(), targets.next()) else { return Ok(None) };
+        let name = field.name().clone();
+        match field.data_type() {
+            DataType::Boolean => fit::learner(self, schema, ClassTarget { name, classes: Classes::Bool }).map(Some),
+            number if number.is_floating() => fit::learner(self, schema, NumberTarget { name }).map(Some),
+            class if class.is_integer() || is_text(class) => classes::learner(self, schema, &name).map(Some),
+            _ => Ok(None),
+        }
+    }
+
     fn learn(&self, data: &Table, run: &Run) -> Result<Arc<dyn Transform>> {
-        run.check()?;
-        self.check(data)?;
-        run.install(|| {
-            Ok(Arc::new(match target(data)? {
-                Target::Classes(target) => fit::fit(self, data, &target)?,
-                Target::Number(target) => fit::fit(self, data, &target)?,
-            }) as _)
-        })?
+        self.check(data.schema(), data.roles())?;
+        let learner = match target(data)? {
+            Target::Classes(target) => fit::learner(self, data.schema(), target)?,
+            Target::Number(target) => fit::learner(self, data.schema(), target)?,
+        };
+        learner.fit(data, run)
     }
 
     fn learn_transform(&self, data: &Table, run: &Run) -> Result<(Arc<dyn Transform>, Table)> {
         run.check()?;
-        self.check(data)?;
+        self.check(data.schema(), data.roles())?;
         run.install(|| {
             let (fitted, table) = match target(data)? {
-                Target::Classes(target) => fit::cross_fit(self, data, &target)?,
-                Target::Number(target) => fit::cross_fit(self, data, &target)?,
+                Target::Classes(target) => fit::cross_fit(self, data, target)?,
+                Target::Number(target) => fit::cross_fit(self, data, target)?,
             };
             Ok((Arc::new(fitted) as _, table))
         })?
