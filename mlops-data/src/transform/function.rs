@@ -23,12 +23,12 @@ use super::learn::check_columns;
 /// use mlops_data::transform::FunctionTransformer;
 /// # use arrow::array::{AsArray, record_batch};
 /// # use arrow::datatypes::Float64Type;
-/// let table = Table::from_batch(record_batch!(("distance", Int64, [187, 2475]), ("minutes", Int64, [44, 330]))?);
+/// let table = Table::from_batch(record_batch!(("distance", Int64, [150, 2475]), ("minutes", Int64, [45, 330]))?);
 /// let recipe = FunctionTransformer::new()
 ///     .with("hours", col("minutes").div(lit(60)))
 ///     .with("mph", col("distance").div(col("hours")));
 /// let (_, computed) = recipe.fit_transform(&table, &Run::default())?;
-/// assert_eq!(computed.column("mph")?.as_primitive::<Float64Type>().values(), &[255.0, 450.0]);
+/// assert_eq!(computed.column("mph")?.as_primitive::<Float64Type>().values(), &[200.0, 450.0]);
 /// # Ok::<(), mlops_core::Error>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
