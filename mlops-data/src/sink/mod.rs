@@ -29,10 +29,10 @@ mod format;
 mod ipc;
 #[cfg(feature = "json")]
 mod json;
-#[cfg(any(feature = "csv", feature = "ipc", feature = "json", feature = "parquet"))]
 mod named;
 #[cfg(feature = "parquet")]
 mod parquet;
+#[cfg(any(feature = "csv", feature = "ipc", feature = "json", feature = "parquet"))]
 mod upload;
 #[cfg(any(feature = "csv", feature = "ipc", feature = "json", feature = "parquet"))]
 mod write;

@@ -24,6 +24,10 @@ use crate::source::place::Place;
 /// # Ok(())
 /// # }
 /// ```
+#[cfg_attr(
+    not(any(feature = "csv", feature = "ipc", feature = "json", feature = "parquet")),
+    expect(unused_variables, reason = "without a format there is nothing to write")
+)]
 pub fn open(place: impl Into<Place>, overwrite: bool) -> Result<Box<dyn Sink>> {
     let place = place.into();
     // What a sink writes is not compressed as a whole, so the last extension is the one that counts.

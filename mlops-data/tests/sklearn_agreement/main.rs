@@ -5,6 +5,7 @@
 //! estimator needs an entry in the registry of [`transformers`] or of [`selectors`], by the name under which
 //! it stands in the files; a name without a case fails, and so does a case without a name.
 
+mod encoders;
 #[path = "../ridge/mod.rs"]
 mod ridge;
 mod selectors;
@@ -41,12 +42,13 @@ impl Row {
 fn every_transformer_and_selector_agrees_with_scikit_learn() {
     let (mut table, mut failures) = (Agreement::default(), Vec::new());
     transformers::agreement(&mut table, &mut failures);
+    encoders::agreement(&mut table);
     selectors::agreement(&mut table);
     println!("{:<26} {:<42} {:>5} {:>10} {:>8}", "estimator", "data", "cases", "max error", "allowed");
     for ((estimator, data), Row { cases, error, allowed }) in &table.0 {
         println!("{estimator:<26} {data:<42} {cases:>5} {error:>10.1e} {allowed:>8.0e}");
     }
-    for name in transformers::listed().chain(selectors::LISTED) {
+    for name in transformers::listed().chain(encoders::LISTED).chain(selectors::LISTED) {
         if !table.0.keys().any(|(estimator, _)| estimator == name) {
             failures.push(format!("{name} has no row in the table"));
         }

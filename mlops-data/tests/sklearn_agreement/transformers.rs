@@ -18,7 +18,7 @@ use mlops_data::transform::{
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value as Json};
 
-use crate::Agreement;
+use crate::{Agreement, encoders};
 
 type Recipe = Box<dyn Transformer>;
 
@@ -282,7 +282,12 @@ fn cases() -> Vec<Case> {
         Json::Array(cases) => cases,
         _ => Vec::new(),
     };
-    files.into_iter().flat_map(read).map(Case).filter(|case| case.estimator().is_some()).collect()
+    files
+        .into_iter()
+        .flat_map(read)
+        .map(Case)
+        .filter(|case| case.estimator().is_some_and(|name| !encoders::LISTED.contains(&name)))
+        .collect()
 }
 
 /// The estimators that must have a row.
