@@ -58,7 +58,7 @@ impl Table {
     /// A table of `batches` that all have `schema`.
     ///
     /// # Errors
-    /// [`ErrorKind::Schema`] if two columns have the same name, or a batch has other columns or types
+    /// [`ErrorKind::Schema`](crate::ErrorKind::Schema) if two columns have the same name, or a batch has other columns or types
     /// (nullability and metadata may differ).
     pub fn new(schema: SchemaRef, batches: impl IntoIterator<Item = RecordBatch>) -> Result<Self> {
         let mut names = BTreeSet::new();
@@ -84,7 +84,7 @@ impl Table {
     /// no types and is refused.
     ///
     /// # Errors
-    /// [`ErrorKind::Schema`] if `T` is not a struct of plain values, or the slice is empty.
+    /// [`ErrorKind::Schema`](crate::ErrorKind::Schema) if `T` is not a struct of plain values, or the slice is empty.
     pub fn from_rows<T: Serialize>(rows: &[T]) -> Result<Self> {
         let options = TracingOptions::default()
             .allow_null_fields(true)
@@ -102,7 +102,7 @@ impl Table {
     /// The rows as values of `T`, whose fields are found by name.
     ///
     /// # Errors
-    /// [`ErrorKind::Schema`] if `T` has a field without a column, or of another type.
+    /// [`ErrorKind::Schema`](crate::ErrorKind::Schema) if `T` has a field without a column, or of another type.
     pub fn to_rows<T: DeserializeOwned>(&self) -> Result<Vec<T>> {
         let mut rows = Vec::with_capacity(self.num_rows());
         for batch in &self.batches {
@@ -134,7 +134,7 @@ impl Table {
     /// Declares the role of a column.
     ///
     /// # Errors
-    /// [`ErrorKind::Schema`] if there is no such column.
+    /// [`ErrorKind::Schema`](crate::ErrorKind::Schema) if there is no such column.
     pub fn with_role(mut self, column: &str, role: Role) -> Result<Self> {
         find_column(&self.schema, column)?;
         self.roles.set(column, role);
@@ -154,7 +154,7 @@ impl Table {
     /// made of what is known only after the event, a feature may not.
     ///
     /// # Errors
-    /// As [`Expr::evaluate`]; [`ErrorKind::Schema`] if there is a column of that name.
+    /// As [`Expr::evaluate`]; [`ErrorKind::Schema`](crate::ErrorKind::Schema) if there is a column of that name.
     ///
     /// # Example
     /// ```
@@ -190,7 +190,7 @@ impl Table {
     /// The one column that a model is to predict.
     ///
     /// # Errors
-    /// [`ErrorKind::Schema`] if no column, or more than one, has [`Role::Target`].
+    /// [`ErrorKind::Schema`](crate::ErrorKind::Schema) if no column, or more than one, has [`Role::Target`].
     pub fn target(&self) -> Result<&FieldRef> {
         let mut targets = self.schema.fields().iter().filter(|f| self.roles.of(f.name()) == Role::Target);
         match (targets.next(), targets.next()) {
@@ -211,7 +211,7 @@ impl Table {
     /// columns that it is about to read.
     ///
     /// # Errors
-    /// [`ErrorKind::Schema`] for a missing column, [`ErrorKind::Leak`] for an outcome or target.
+    /// [`ErrorKind::Schema`](crate::ErrorKind::Schema) for a missing column, [`ErrorKind::Leak`](crate::ErrorKind::Leak) for an outcome or target.
     pub fn check_inputs<S: AsRef<str>>(&self, columns: impl IntoIterator<Item = S>) -> Result<()> {
         self.roles.check_inputs(&self.schema, columns)
     }
@@ -219,7 +219,7 @@ impl Table {
     /// One column over all rows. Copies the values if there is more than one batch.
     ///
     /// # Errors
-    /// [`ErrorKind::Schema`] if there is no such column.
+    /// [`ErrorKind::Schema`](crate::ErrorKind::Schema) if there is no such column.
     pub fn column(&self, name: &str) -> Result<ArrayRef> {
         let index = find_column(&self.schema, name)?;
         match self.batches.as_slice() {
@@ -235,7 +235,7 @@ impl Table {
     /// All rows as one batch. Copies the values if there is more than one batch.
     ///
     /// # Errors
-    /// [`ErrorKind::Data`] if a string column grows over 2 GiB.
+    /// [`ErrorKind::Data`](crate::ErrorKind::Data) if a string column grows over 2 GiB.
     pub fn to_batch(&self) -> Result<RecordBatch> {
         match self.batches.as_slice() {
             [one] => Ok(one.clone()),
@@ -246,7 +246,7 @@ impl Table {
     /// The named columns, in the given order; roles stay.
     ///
     /// # Errors
-    /// [`ErrorKind::Schema`] if there is no such column.
+    /// [`ErrorKind::Schema`](crate::ErrorKind::Schema) if there is no such column.
     pub fn select<S: AsRef<str>>(&self, columns: impl IntoIterator<Item = S>) -> Result<Self> {
         let indices =
             columns.into_iter().map(|name| find_column(&self.schema, name.as_ref())).collect::<Result<Vec<_>>>()?;
@@ -258,7 +258,7 @@ impl Table {
     /// The rows at `indices`, in that order. Copies the values.
     ///
     /// # Errors
-    /// [`ErrorKind::Data`] if an index is not a row, or there are more than 2³² rows.
+    /// [`ErrorKind::Data`](crate::ErrorKind::Data) if an index is not a row, or there are more than 2³² rows.
     pub fn take(&self, indices: &[usize]) -> Result<Self> {
         let rows = self.num_rows();
         if let Some(index) = indices.iter().find(|i| **i >= rows) {
@@ -276,7 +276,7 @@ impl Table {
     /// The rows where `mask` is true; `mask` has one value for each row of the table.
     ///
     /// # Errors
-    /// [`ErrorKind::Data`] if the mask has another length.
+    /// [`ErrorKind::Data`](crate::ErrorKind::Data) if the mask has another length.
     pub fn filter(&self, mask: &BooleanArray) -> Result<Self> {
         if mask.len() != self.num_rows() {
             return Err(Error::data(format!("a mask of {} values can't filter {} rows", mask.len(), self.num_rows())));
@@ -304,7 +304,7 @@ impl Table {
     /// where a batch is cut, the values where batches are joined.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] if `batch_size` is 0.
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if `batch_size` is 0.
     pub fn rebatch(&self, batch_size: usize) -> Result<Self> {
         if batch_size == 0 {
             return Err(Error::config("a batch of 0 rows: ask for at least 1"));
@@ -320,7 +320,7 @@ impl Table {
     /// The table with another one's rows after its own.
     ///
     /// # Errors
-    /// [`ErrorKind::Schema`] if the columns or types differ.
+    /// [`ErrorKind::Schema`](crate::ErrorKind::Schema) if the columns or types differ.
     pub fn concat(&self, other: &Self) -> Result<Self> {
         let mut batches = self.batches.clone();
         for batch in &other.batches {
