@@ -17,11 +17,12 @@ use crate::{Error, ErrorKind, ModelRef, Package, Pick, Registry, RegistryExt, Re
 /// ```no_run
 /// # use std::sync::Arc;
 /// # use mlops_core::{Package, Registry};
-/// # async fn new_registry() -> Arc<dyn Registry> { unimplemented!() }
+/// # fn check<F: Future<Output = Arc<dyn Registry>> + Send + 'static>(new_registry: impl Fn() -> F + Send + Sync + 'static) {
 /// use mlops_core::conformance::{LinearModel, registry, run_all};
 ///
 /// let package = |name: &str| LinearModel::regression([("x", 2.0)], 1.0).unwrap().package(name).unwrap();
 /// run_all(registry("my_registry", new_registry, package), |trial| futures::executor::block_on(trial));
+/// # }
 /// ```
 pub fn registry<F>(
     subject: &str,

@@ -12,10 +12,11 @@ use crate::{Error, ErrorKind, MetricPoint, Result, RunEntry, RunId, RunRecord, R
 /// ```no_run
 /// # use std::sync::Arc;
 /// # use mlops_core::Tracker;
-/// # async fn new_tracker() -> Arc<dyn Tracker> { unimplemented!() }
+/// # fn check<F: Future<Output = Arc<dyn Tracker>> + Send + 'static>(new_tracker: impl Fn() -> F + Send + Sync + 'static) {
 /// use mlops_core::conformance::{run_all, tracker};
 ///
 /// run_all(tracker("my_tracker", new_tracker), |trial| futures::executor::block_on(trial));
+/// # }
 /// ```
 pub fn tracker<F>(subject: &str, make: impl Fn() -> F + Send + Sync + 'static) -> Vec<Trial>
 where

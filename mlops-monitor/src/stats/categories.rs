@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::special::{chi_square_sf, incomplete_beta};
+use super::{chi_square_sf, incomplete_beta};
 
 /// What a chi-square test found.
 #[derive(Clone, Copy, Debug, PartialEq)]
