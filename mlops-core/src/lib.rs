@@ -83,7 +83,7 @@ pub use reference::{ModelRef, Pick, Version, check_alias, check_name};
 pub use registry::{Registry, RegistryExt};
 pub use roles::{Role, Roles};
 pub use scan::{BatchStream, Scan};
-pub use signature::{Classes, Domain, InputColumn, Signature, Task};
+pub use signature::{Classes, Decision, Domain, InputColumn, Output, Rule, Signature, Task, group};
 pub use source::{DataSource, DataSourceExt};
 pub use stream::{fold_stream, map_stream};
 pub use table::Table;

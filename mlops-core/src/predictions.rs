@@ -4,7 +4,7 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::Float64Type;
 
 use crate::columns::numbers;
-use crate::{Error, ErrorKind, Model, Result, Role, Table, Task};
+use crate::{Decision, Error, ErrorKind, Model, Result, Role, Signature, Table, Task};
 
 /// What a model answered, beside what was true: the input of every [`Metric`].
 ///
@@ -22,9 +22,11 @@ use crate::{Error, ErrorKind, Model, Result, Role, Table, Task};
 pub struct Predictions {
     /// What was predicted.
     pub task: Task,
+    /// How a class was chosen.
+    pub decision: Decision,
     /// The truth of each row: the index of the class, or the number.
     pub target: Vec<f64>,
-    /// The scores of each row, row-major: one probability a class, or one number.
+    /// The scores of each row, row-major, as the [`Task`] says.
     pub scores: Vec<f64>,
     /// How much each row counts; all 1 if `None`.
     pub weights: Option<Vec<f64>>,
@@ -37,10 +39,7 @@ impl Predictions {
     /// [`ErrorKind::Data`](crate::ErrorKind::Data) if the lengths do not fit, a class index is none,
     /// the number to predict is not finite, or a score is NaN.
     pub fn new(task: Task, target: Vec<f64>, scores: Vec<f64>) -> Result<Self> {
-        let width = match &task {
-            Task::Classification { classes } => classes.len(),
-            Task::Regression => 1,
-        };
+        let width = task.num_scores();
         if scores.len() != target.len() * width {
             return Err(Error::data(format!(
                 "{} scores for {} rows, {width} a row are needed",
@@ -50,19 +49,28 @@ impl Predictions {
         }
         let is_target = |y: &f64| match &task {
             Task::Classification { classes } => *y >= 0.0 && *y < classes.len() as f64 && y.fract() == 0.0,
-            Task::Regression => y.is_finite(),
+            Task::Clustering { .. } => y.fract() == 0.0,
+            Task::Interval { .. } | Task::Regression => y.is_finite(),
         };
         if let Some(row) = target.iter().position(|y| !is_target(y)) {
-            let wanted = if task == Task::Regression { "not a finite number" } else { "no class index" };
+            let wanted = if task.is_quantity() { "not a finite number" } else { "no index of a class" };
             return Err(Error::data(format!("the target of row {row} is {}, {wanted}", target[row])));
         }
-        if let Some(i) = scores.iter().position(|score| score.is_nan()) {
+        let may_be_nan = matches!(task, Task::Clustering { .. });
+        if let Some(i) = scores.iter().position(|score| score.is_nan() && !may_be_nan) {
             return Err(Error::data(format!(
                 "the score of row {} is NaN: an input is missing or not a number, and the model can't do without",
                 i / width.max(1)
             )));
         }
-        Ok(Self { task, target, scores, weights: None })
+        Ok(Self { task, decision: Decision::default(), target, scores, weights: None })
+    }
+
+    /// With the class chosen another way.
+    #[must_use]
+    pub fn with_decision(mut self, decision: Decision) -> Self {
+        self.decision = decision;
+        self
     }
 
     /// With a weight for each row.
@@ -111,10 +119,10 @@ impl Predictions {
         let signature = model.signature();
         let target = match &signature.task {
             Task::Classification { classes } => classes.indices(&target)?.into_iter().map(|i| i as f64).collect(),
-            Task::Regression => numbers(&target, "target")?.iter().map(|y| y.unwrap_or(f64::NAN)).collect(),
+            _ => numbers(&target, "target")?.iter().map(|y| y.unwrap_or(f64::NAN)).collect(),
         };
-        let scores = Self::scores_of(&answer)?;
-        let predictions = Self::new(signature.task.clone(), target, scores)?;
+        let scores = Self::scores_of(signature, &answer)?;
+        let predictions = Self::new(signature.task.clone(), target, scores)?.with_decision(signature.decision.clone());
         let weight = data.schema().fields().iter().find(|f| data.roles().of(f.name()) == Role::Weight);
         match weight {
             Some(field) => {
@@ -125,20 +133,32 @@ impl Predictions {
         }
     }
 
-    /// The scores in an answer of [`Model::predict`], row-major: the probabilities of a
-    /// classification, or the numbers of a regression.
+    /// The scores in an answer of [`Model::predict`], row-major: [`Signature::num_scores`] a row.
     ///
     /// # Errors
-    /// [`ErrorKind::Schema`](crate::ErrorKind::Schema) if it is no answer.
-    pub fn scores_of(answer: &RecordBatch) -> Result<Vec<f64>> {
-        if let Some(proba) = answer.column_by_name("predict_proba") {
-            let proba = proba.as_fixed_size_list_opt().ok_or_else(no_answer)?;
-            let width = proba.value_length() as usize;
-            let values = proba.values().as_primitive_opt::<Float64Type>().ok_or_else(no_answer)?;
-            return Ok(values.values()[proba.offset() * width..][..proba.len() * width].to_vec());
+    /// [`ErrorKind::Schema`](crate::ErrorKind::Schema) if it is no answer of this signature.
+    pub fn scores_of(signature: &Signature, answer: &RecordBatch) -> Result<Vec<f64>> {
+        let wrong =
+            || Error::schema(format!("the answer lacks the columns {:?} of its task", signature.output_names()));
+        let list = |name: &str, width: usize| {
+            let column = answer.column_by_name(name).and_then(|column| column.as_fixed_size_list_opt());
+            let column = column.filter(|column| column.value_length() as usize == width).ok_or_else(wrong)?;
+            let values = column.values().as_primitive_opt::<Float64Type>().ok_or_else(wrong)?;
+            Ok::<_, Error>(values.values()[column.offset() * width..][..column.len() * width].to_vec())
+        };
+        let predict = || {
+            let column = answer.column_by_name("predict").and_then(|column| column.as_primitive_opt::<Float64Type>());
+            Ok::<_, Error>(column.ok_or_else(wrong)?.values().to_vec())
+        };
+        match &signature.task {
+            Task::Classification { classes } => list("predict_proba", classes.len()),
+            Task::Clustering { clusters } => list("score", *clusters),
+            Task::Interval { .. } => {
+                let bounds = list("predict_interval", 2)?;
+                Ok(predict()?.into_iter().zip(bounds.chunks_exact(2)).flat_map(|(y, b)| [y, b[0], b[1]]).collect())
+            }
+            Task::Regression => predict(),
         }
-        let predict = answer.column_by_name("predict").ok_or_else(no_answer)?;
-        Ok(numbers(predict, "predict")?.values().to_vec())
     }
 
     /// How many rows there are.
@@ -148,10 +168,17 @@ impl Predictions {
 
     /// How many scores a row has.
     pub fn width(&self) -> usize {
-        match &self.task {
-            Task::Classification { classes } => classes.len(),
-            Task::Regression => 1,
-        }
+        self.task.num_scores()
+    }
+
+    /// The scores of a row.
+    pub fn row(&self, row: usize) -> &[f64] {
+        &self.scores[row * self.width()..][..self.width()]
+    }
+
+    /// Of a classification, the index of the class that was chosen for a row.
+    pub fn chosen(&self, row: usize) -> usize {
+        self.decision.choose(self.row(row))
     }
 
     /// The weight of a row.
@@ -180,15 +207,12 @@ impl Predictions {
         let scores = rows.iter().flat_map(|row| &self.scores[row * width..(row + 1) * width]);
         Self {
             task: self.task.clone(),
+            decision: self.decision.clone(),
             target: rows.iter().map(|row| self.target[*row]).collect(),
             scores: scores.copied().collect(),
             weights: self.weights.as_ref().map(|weights| rows.iter().map(|row| weights[*row]).collect()),
         }
     }
-}
-
-fn no_answer() -> Error {
-    Error::schema("an answer has a column 'predict', and 'predict_proba' (fixed-size lists of Float64) for classes")
 }
 
 /// A number that says how good answers are.

@@ -1,19 +1,20 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, FixedSizeListArray, Float64Array, Int64Array, RecordBatch, StringArray,
-};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
+use arrow::array::{ArrayRef, BooleanArray, FixedSizeListArray, Float64Array, Int64Array, RecordBatch};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use serde::{Deserialize, Serialize};
 
-use crate::columns::{check_type, describe_columns, is_text, texts};
+use crate::columns::{check_type, describe_columns};
 use crate::{Error, Provenance, Result, Table, Value};
 
+mod decision;
 mod input;
+mod task;
 
+pub use decision::{Decision, Rule};
 pub use input::{Domain, InputColumn};
+pub use task::{Classes, Task};
 
 /// What a model takes and what it answers: the contract that a package carries and a server checks.
 ///
@@ -36,6 +37,9 @@ pub struct Signature {
     pub inputs: Vec<InputColumn>,
     /// What is predicted.
     pub task: Task,
+    /// How the class is chosen, of a classification.
+    #[serde(default, skip_serializing_if = "Decision::is_plain")]
+    pub decision: Decision,
     /// The rows that the model and the preparation in front of it were fitted on, as far as that is
     /// known.
     #[serde(default, skip_serializing_if = "Provenance::is_empty")]
@@ -49,13 +53,15 @@ struct Stored {
     inputs: Vec<InputColumn>,
     task: Task,
     #[serde(default)]
+    decision: Decision,
+    #[serde(default)]
     fitted_on: Provenance,
 }
 
 impl TryFrom<Stored> for Signature {
     type Error = String;
 
-    fn try_from(Stored { inputs, task, fitted_on }: Stored) -> Result<Self, String> {
+    fn try_from(Stored { inputs, task, decision, fitted_on }: Stored) -> Result<Self, String> {
         let mut names = BTreeSet::new();
         if let Some(twice) = inputs.iter().find(|input| !names.insert(input.name.as_str())) {
             return Err(format!("two inputs are called '{}'", twice.name));
@@ -63,38 +69,10 @@ impl TryFrom<Stored> for Signature {
         for InputColumn { name, data_type, .. } in &inputs {
             check_type(data_type).map_err(|e| format!("input '{name}': {}", e.message()))?;
         }
-        if let Task::Classification { classes } = &task {
-            classes.check()?;
-        }
-        Ok(Self { inputs, task, fitted_on })
+        task.check()?;
+        decision.check(&task)?;
+        Ok(Self { inputs, task, decision, fitted_on })
     }
-}
-
-/// What a model predicts.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Task {
-    /// One of several classes, with a probability for each: scores are one probability a class.
-    Classification {
-        /// The classes, in the order of the scores.
-        classes: Classes,
-    },
-    /// A number: one score.
-    Regression,
-}
-
-/// The classes of a target column, in ascending order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Classes {
-    /// False, true.
-    Bool,
-    /// Whole numbers.
-    Int(Vec<i64>),
-    /// Texts.
-    Text(Vec<String>),
 }
 
 impl Signature {
@@ -108,12 +86,22 @@ impl Signature {
         let inputs = table.features().iter().map(|f| InputColumn::of(table, f)).collect::<Result<_>>()?;
         let target = table.target()?;
         let task = Task::of(&table.column(target.name())?, target)?;
-        Ok(Self { inputs, task, fitted_on: table.fitting_provenance() })
+        Ok(Self::new(inputs, task).with_fitted_on(table.fitting_provenance()))
     }
 
     /// A signature of given inputs and task.
     pub fn new(inputs: Vec<InputColumn>, task: Task) -> Self {
-        Self { inputs, task, fitted_on: Provenance::default() }
+        Self { inputs, task, decision: Decision::default(), fitted_on: Provenance::default() }
+    }
+
+    /// Choosing the class another way.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) for a decision that does not fit the task.
+    pub fn with_decision(mut self, decision: Decision) -> Result<Self> {
+        decision.check(&self.task).map_err(Error::config)?;
+        self.decision = decision;
+        Ok(self)
     }
 
     /// Fitted on these rows.
@@ -134,24 +122,39 @@ impl Signature {
         Arc::new(Schema::new(self.inputs.iter().map(field).collect::<Vec<_>>()))
     }
 
-    /// The names of the outputs: `predict`, and `predict_proba` for a classification.
-    pub fn output_names(&self) -> &'static [&'static str] {
-        match self.task {
-            Task::Classification { .. } => &["predict", "predict_proba"],
-            Task::Regression => &["predict"],
+    /// The outputs, in order:
+    ///
+    /// | task | outputs |
+    /// | --- | --- |
+    /// | classification | `predict`, `predict_proba` (a number a class); `predict_set` (a bool a class) if the [`Decision`] has one |
+    /// | clustering | `predict` (the number of the group, −1 for noise), `score` (a number a group) |
+    /// | interval | `predict`, `predict_interval` (lower and upper bound) |
+    /// | regression | `predict` |
+    pub fn outputs(&self) -> Vec<Output> {
+        let one = |data_type| Output { name: "predict", data_type, width: None };
+        let some = |name, data_type, width| Output { name, data_type, width: Some(width) };
+        let width = self.num_scores();
+        match &self.task {
+            Task::Classification { classes } => {
+                let mut outputs = vec![one(classes.data_type()), some("predict_proba", DataType::Float64, width)];
+                outputs.extend(self.decision.set_from.map(|_| some("predict_set", DataType::Boolean, width)));
+                outputs
+            }
+            Task::Clustering { .. } => vec![one(DataType::Int64), some("score", DataType::Float64, width)],
+            Task::Interval { .. } => vec![one(DataType::Float64), some("predict_interval", DataType::Float64, 2)],
+            Task::Regression => vec![one(DataType::Float64)],
         }
     }
 
-    /// The outputs as an Arrow schema; `predict_proba` is a fixed-size list with one number a class.
+    /// The names of the [`outputs`](Self::outputs).
+    pub fn output_names(&self) -> Vec<&'static str> {
+        self.outputs().into_iter().map(|output| output.name).collect()
+    }
+
+    /// The outputs as an Arrow schema; several values a row are a fixed-size list.
     pub fn output_schema(&self) -> SchemaRef {
-        let schema = match &self.task {
-            Task::Classification { classes } => Schema::new(vec![
-                Field::new("predict", classes.data_type(), false),
-                Field::new("predict_proba", DataType::FixedSizeList(proba_item(), classes.len() as i32), false),
-            ]),
-            Task::Regression => Schema::new(vec![Field::new("predict", DataType::Float64, false)]),
-        };
-        Arc::new(schema)
+        let field = |output: Output| Field::new(output.name, output.column_type(), false);
+        Arc::new(Schema::new(self.outputs().into_iter().map(field).collect::<Vec<_>>()))
     }
 
     /// Checks a batch against the inputs: picks the columns by name, in order, and converts types
@@ -206,7 +209,7 @@ impl Signature {
 
     /// Refuses scores that are no probabilities because an input was not a number.
     pub(crate) fn check_scores(&self, scores: &[f64]) -> Result<()> {
-        if self.task == Task::Regression {
+        if !matches!(self.task, Task::Classification { .. }) {
             return Ok(());
         }
         match scores.iter().position(|score| score.is_nan()) {
@@ -220,10 +223,7 @@ impl Signature {
 
     /// How many scores a row has.
     pub fn num_scores(&self) -> usize {
-        match &self.task {
-            Task::Classification { classes } => classes.len(),
-            Task::Regression => 1,
-        }
+        self.task.num_scores()
     }
 
     /// [`Self::num_scores`], which is not 0 for a signature of training or of a package.
@@ -232,17 +232,6 @@ impl Signature {
             0 => Err(Error::internal("a classification without classes has no scores")),
             width => Ok(width),
         }
-    }
-
-    /// The index of the class that a row of scores chooses: the greatest, the first of equals.
-    pub fn choose(scores: &[f64]) -> usize {
-        let mut best = 0;
-        for (i, score) in scores.iter().enumerate() {
-            if *score > scores[best] {
-                best = i;
-            }
-        }
-        best
     }
 
     /// The answer for row-major scores: [`Self::num_scores`] for each row.
@@ -256,16 +245,23 @@ impl Signature {
             return Err(Error::internal(format!("{} scores are not rows of {width}", scores.len())));
         }
         self.check_scores(&scores)?;
+        let rows = scores.chunks_exact(width);
         let columns: Vec<ArrayRef> = match &self.task {
             Task::Classification { classes } => {
-                let chosen: Vec<usize> = scores.chunks_exact(width).map(Self::choose).collect();
-                let proba = FixedSizeListArray::try_new(
-                    proba_item(),
-                    width as i32,
-                    Arc::new(Float64Array::from(scores)),
-                    None,
-                )?;
-                vec![classes.labels(&chosen), Arc::new(proba)]
+                let chosen: Vec<usize> = rows.map(|row| self.decision.choose(row)).collect();
+                let set = self.decision.set_from.map(|from| scores.iter().map(|p| Some(*p >= from)).collect());
+                let set = set.map(|set: BooleanArray| list(width, DataType::Boolean, Arc::new(set))).transpose()?;
+                let proba = list(width, DataType::Float64, Arc::new(Float64Array::from(scores)))?;
+                [classes.labels(&chosen), proba].into_iter().chain(set).collect()
+            }
+            Task::Clustering { .. } => {
+                let groups: Int64Array = rows.map(|row| group(row)).collect();
+                vec![Arc::new(groups), list(width, DataType::Float64, Arc::new(Float64Array::from(scores)))?]
+            }
+            Task::Interval { .. } => {
+                let numbers: Float64Array = rows.clone().map(|row| row[0]).collect();
+                let bounds: Float64Array = rows.flat_map(|row| [row[1], row[2]]).collect();
+                vec![Arc::new(numbers), list(2, DataType::Float64, Arc::new(bounds))?]
             }
             Task::Regression => vec![Arc::new(Float64Array::from(scores))],
         };
@@ -273,164 +269,40 @@ impl Signature {
     }
 }
 
-fn proba_item() -> Arc<Field> {
-    Arc::new(Field::new_list_field(DataType::Float64, false))
+/// A column of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Output {
+    /// The name of the column.
+    pub name: &'static str,
+    /// The type of a value.
+    pub data_type: DataType,
+    /// How many values a row has; `None` if it has one, not in a list.
+    pub width: Option<usize>,
 }
 
-impl Task {
-    /// The task that a target column sets: booleans, whole numbers and texts are classes, floats
-    /// are a regression.
-    ///
-    /// To predict a whole number as a quantity, convert the column to `Float64`.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Data`](crate::ErrorKind::Data) for nulls, fewer than 2 or more than 1,000
-    /// classes; [`ErrorKind::Schema`](crate::ErrorKind::Schema) for another type.
-    pub fn of(target: &ArrayRef, field: &Field) -> Result<Self> {
-        let name = field.name();
-        let nulls = target.logical_null_count();
-        if nulls > 0 {
-            return Err(Error::data(format!("target '{name}' has {nulls} nulls: filter those rows before training")));
-        }
-        let classes = match target.data_type() {
-            float if float.is_floating() => return Ok(Self::Regression),
-            DataType::Boolean => {
-                let seen = target.as_boolean();
-                if !seen.has_true() || !seen.has_false() {
-                    return Err(too_few_classes(name, usize::from(!seen.is_empty())));
-                }
-                Classes::Bool
-            }
-            integer if integer.is_integer() => {
-                let values = whole_numbers(target, name)?;
-                let seen: BTreeSet<i64> = values.values().iter().copied().collect();
-                Classes::Int(seen.into_iter().collect())
-            }
-            text if is_text(text) => {
-                let values = texts(target, name)?;
-                let seen: BTreeSet<&str> = values.iter().flatten().collect();
-                Classes::Text(seen.into_iter().map(str::to_owned).collect())
-            }
-            other => {
-                return Err(Error::schema(format!(
-                    "target '{name}' is {other}: a bool, whole number, text (classes) or float (regression) is needed"
-                )));
-            }
-        };
-        if classes.len() < 2 {
-            return Err(too_few_classes(name, classes.len()));
-        }
-        if classes.len() > Classes::MAX {
-            return Err(Error::data(format!(
-                "target '{name}' has {} classes: convert it to Float64 if it is a quantity",
-                classes.len()
-            )));
-        }
-        Ok(Self::Classification { classes })
-    }
-}
-
-fn too_few_classes(target: &str, seen: usize) -> Error {
-    Error::data(format!("target '{target}' has {seen} classes: at least 2 are needed to tell them apart"))
-}
-
-/// A target of whole numbers, which must fit into `Int64`; nulls stay.
-fn whole_numbers(target: &ArrayRef, name: &str) -> Result<Int64Array> {
-    let values = cast(target, &DataType::Int64)?;
-    if values.null_count() > target.logical_null_count() {
-        return Err(Error::data(format!("target '{name}' has classes beyond {}: give them other numbers", i64::MAX)));
-    }
-    Ok(values.as_primitive::<Int64Type>().clone())
-}
-
-impl Classes {
-    /// The most classes that a target may have.
-    pub const MAX: usize = 1_000;
-
-    fn check(&self) -> Result<(), String> {
-        if !(2..=Self::MAX).contains(&self.len()) {
-            return Err(format!("{} classes: 2 to {} are needed", self.len(), Self::MAX));
-        }
-        let ascending = match self {
-            Self::Bool => true,
-            Self::Int(classes) => classes.is_sorted_by(|a, b| a < b),
-            Self::Text(classes) => classes.is_sorted_by(|a, b| a < b),
-        };
-        if ascending { Ok(()) } else { Err("the classes are not in ascending order, each once".to_owned()) }
-    }
-
-    /// How many classes there are.
-    #[expect(clippy::len_without_is_empty, reason = "a target without a value has no classes to ask about")]
-    pub fn len(&self) -> usize {
-        match self {
-            Self::Bool => 2,
-            Self::Int(classes) => classes.len(),
-            Self::Text(classes) => classes.len(),
-        }
-    }
-
-    /// The Arrow type of a label.
-    pub fn data_type(&self) -> DataType {
-        match self {
-            Self::Bool => DataType::Boolean,
-            Self::Int(_) => DataType::Int64,
-            Self::Text(_) => DataType::Utf8,
-        }
-    }
-
-    /// The labels of the classes at `indices`.
-    ///
-    /// # Panics
-    /// If an index is not below [`Self::len`].
-    pub fn labels(&self, indices: &[usize]) -> ArrayRef {
-        match self {
-            Self::Bool => Arc::new(indices.iter().map(|i| Some(*i == 1)).collect::<BooleanArray>()),
-            Self::Int(classes) => Arc::new(indices.iter().map(|i| classes[*i]).collect::<Int64Array>()),
-            Self::Text(classes) => Arc::new(StringArray::from_iter_values(indices.iter().map(|i| &classes[*i]))),
-        }
-    }
-
-    /// The class index of every value of a target column. One pass; copies a column of another width
-    /// or another kind of text.
-    ///
-    /// # Errors
-    /// [`ErrorKind::Schema`](crate::ErrorKind::Schema) for a column of another kind (bools, whole
-    /// numbers, texts), [`ErrorKind::Data`](crate::ErrorKind::Data) for a null or a value that is no
-    /// class here.
-    pub fn indices(&self, target: &ArrayRef) -> Result<Vec<usize>> {
-        match (self, target.data_type()) {
-            (Self::Bool, DataType::Boolean) => known(target.as_boolean().iter().map(|value| Some(usize::from(value?)))),
-            (Self::Int(classes), integer) if integer.is_integer() => {
-                let values = cast(target, &DataType::Int64)?;
-                let values = values.as_primitive::<Int64Type>();
-                known(values.iter().map(|value| classes.binary_search(&value?).ok()))
-            }
-            (Self::Text(classes), text) if is_text(text) => {
-                let values = texts(target, "target")?;
-                known(values.iter().map(|value| {
-                    let value = value?;
-                    classes.binary_search_by(|class| class.as_str().cmp(value)).ok()
-                }))
-            }
-            (_, other) => {
-                Err(Error::schema(format!("the target is {other}, but the classes are {}", self.data_type())))
-            }
-        }
-    }
-
-    /// The class at `index` as a text.
-    pub fn name(&self, index: usize) -> String {
-        match self {
-            Self::Bool => (index == 1).to_string(),
-            Self::Int(classes) => classes[index].to_string(),
-            Self::Text(classes) => classes[index].clone(),
+impl Output {
+    fn column_type(&self) -> DataType {
+        match self.width {
+            // At most 100,000.
+            Some(width) => DataType::FixedSizeList(item(&self.data_type), width as i32),
+            None => self.data_type.clone(),
         }
     }
 }
 
-fn known(indices: impl Iterator<Item = Option<usize>>) -> Result<Vec<usize>> {
-    let known = |(row, index): (usize, Option<usize>)| {
-        index.ok_or_else(|| Error::data(format!("row {row} of the target has no known class")))
-    };
-    indices.enumerate().map(known).collect()
+/// The number of the group that the scores of a row of a [`Task::Clustering`] choose: the greatest,
+/// the first of equals; −1 if none of them is a number.
+pub fn group(scores: &[f64]) -> i64 {
+    let numbers = scores.iter().enumerate().filter(|(_, score)| !score.is_nan());
+    let best = numbers.reduce(|best, other| if other.1 > best.1 { other } else { best });
+    best.map_or(-1, |(i, _)| i as i64)
+}
+
+fn item(data_type: &DataType) -> Arc<Field> {
+    Arc::new(Field::new_list_field(data_type.clone(), false))
+}
+
+fn list(width: usize, data_type: DataType, values: ArrayRef) -> Result<ArrayRef> {
+    Ok(Arc::new(FixedSizeListArray::try_new(item(&data_type), width as i32, values, None)?))
 }

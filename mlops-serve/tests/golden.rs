@@ -10,7 +10,9 @@ use arrow::datatypes::DataType;
 use common::running::start;
 use common::{Mixed, times, version};
 use mlops_core::conformance::LinearModel;
-use mlops_core::{Artifact, Classes, Dense, InputColumn, Model, Package, Result, RowModel, Signature, Task};
+use mlops_core::{
+    Artifact, Classes, Decision, Dense, InputColumn, Model, Package, Result, RowModel, Rule, Signature, Task, Version,
+};
 use mlops_serve::InferenceService;
 
 fn tensor(name: &str, shape: &str, datatype: &str, data: &str) -> String {
@@ -151,14 +153,14 @@ async fn reads_and_writes_what_is_large() {
     server.end().await;
 }
 
-/// Three probabilities, turned as often as the input says.
+/// Three scores, turned as often as the input says.
 #[derive(Debug)]
 struct Three(Signature);
 
 impl Three {
-    fn package(name: &str, classes: Classes) -> Package {
+    fn package(name: &str, task: Task, decision: Decision) -> Package {
         let inputs = vec![InputColumn::new("x", DataType::Float64, false)];
-        let model = Self(Signature::new(inputs, Task::Classification { classes }));
+        let model = Self(Signature::new(inputs, task).with_decision(decision).unwrap());
         let x: ArrayRef = Arc::new(Float64Array::from(vec![1.0]));
         Package::new(name, Arc::new(model), &RecordBatch::try_from_iter([("x", x)]).unwrap()).unwrap()
     }
@@ -197,8 +199,11 @@ impl Model for Three {
 async fn writes_classes_of_every_sort() {
     let service = InferenceService::new();
     let texts = Classes::Text(vec!["a\"b".into(), "c".into(), "é".into()]);
-    service.deploy("texts:1".parse().unwrap(), Three::package("texts", texts)).unwrap();
-    service.deploy("ints:1".parse().unwrap(), Three::package("ints", Classes::Int(vec![-1, 0, 7]))).unwrap();
+    for (name, classes) in [("texts:1", texts), ("ints:1", Classes::Int(vec![-1, 0, 7]))] {
+        let version: Version = name.parse().unwrap();
+        let package = Three::package(version.model(), Task::Classification { classes }, Decision::default());
+        service.deploy(version, package).unwrap();
+    }
     let server = start(&service).await;
     for (model, datatype, labels) in [("texts", "BYTES", r#"["c","a\"b"]"#), ("ints", "INT64", "[0,-1]")] {
         let body = request(&[tensor("x", "[2]", "FP64", "[0,1]")]);
@@ -207,6 +212,59 @@ async fn writes_classes_of_every_sort() {
         );
         assert_eq!(server.post(&format!("/v2/models/{model}/infer"), body).await, (200, answer));
     }
+    server.end().await;
+}
+
+#[tokio::test]
+async fn writes_the_outputs_of_every_task() {
+    let service = InferenceService::new();
+    let classes = Classes::Int(vec![-1, 0, 7]);
+    let dear = Rule::Costs(vec![vec![0.0, 1.0, 1.0], vec![1.0, 0.0, 1.0], vec![9.0, 9.0, 0.0]]);
+    let decision = Decision::by(dear).with_set_from(0.25);
+    let tasks = [
+        ("set:1", Task::Classification { classes }, decision),
+        ("groups:1", Task::Clustering { clusters: 3 }, Decision::default()),
+        ("bounds:1", Task::Interval { coverage: 0.9 }, Decision::default()),
+    ];
+    for (name, task, decision) in tasks {
+        let version: Version = name.parse().unwrap();
+        service.deploy(version.clone(), Three::package(version.model(), task, decision)).unwrap();
+    }
+    let server = start(&service).await;
+    let output = |name: &str, shape: &str, datatype: &str, data: &str| tensor(name, shape, datatype, data);
+    let expected = [
+        (
+            "set",
+            vec![
+                output("predict", "[2]", "INT64", "[0,7]"),
+                output("predict_proba", "[2,3]", "FP64", "[0.25,0.75,0.0,0.75,0.0,0.25]"),
+                output("predict_set", "[2,3]", "BOOL", "[true,true,false,true,false,true]"),
+            ],
+        ),
+        (
+            "groups",
+            vec![
+                output("predict", "[2]", "INT64", "[1,0]"),
+                output("score", "[2,3]", "FP64", "[0.25,0.75,0.0,0.75,0.0,0.25]"),
+            ],
+        ),
+        (
+            "bounds",
+            vec![
+                output("predict", "[2]", "FP64", "[0.25,0.75]"),
+                output("predict_interval", "[2,2]", "FP64", "[0.75,0.0,0.0,0.25]"),
+            ],
+        ),
+    ];
+    for (model, outputs) in expected {
+        let body = request(&[tensor("x", "[2]", "FP64", "[0,1]")]);
+        let outputs = outputs.join(",");
+        let answer = format!(r#"{{"model_name":"{model}","model_version":"1","outputs":[{outputs}]}}"#);
+        assert_eq!(server.post(&format!("/v2/models/{model}/infer"), body).await, (200, answer));
+    }
+    let (status, metadata) = server.get("/v2/models/bounds").await;
+    let bounds = r#"{"name":"predict_interval","datatype":"FP64","shape":[-1,2]}"#;
+    assert_eq!((status, metadata.contains(bounds)), (200, true), "{metadata}");
     server.end().await;
 }
 

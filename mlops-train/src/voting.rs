@@ -175,7 +175,7 @@ impl Model for VotingModel {
         let batch = self.signature.check(batch)?;
         let mut scores = vec![0.0; batch.num_rows() * self.signature.num_scores()];
         for (model, share) in self.models.iter().zip(&self.shares) {
-            let answer = Predictions::scores_of(&model.predict(&batch)?)?;
+            let answer = Predictions::scores_of(model.signature(), &model.predict(&batch)?)?;
             add(&mut scores, &answer, *share);
         }
         self.signature.answer(scores)

@@ -120,7 +120,7 @@ fn same_row(model: &dyn Model, row: &RecordBatch) {
     let cells: Vec<Value<'_>> = cells.row(0).collect();
     let mut scores = vec![0.0; model.signature().num_scores()];
     let alone = score_row(model, &cells, &mut Scratch::default(), &mut scores).transpose();
-    let batch = model.predict(row).and_then(|answer| Predictions::scores_of(&answer));
+    let batch = model.predict(row).and_then(|answer| Predictions::scores_of(model.signature(), &answer));
     match (alone, batch) {
         (None, batch) => drop(answered(batch)),
         (Some(Ok(())), Ok(batch)) => {

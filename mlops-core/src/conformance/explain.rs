@@ -90,7 +90,7 @@ fn declared_form(subject: &ExplainerSubject) {
 fn additivity(subject: &ExplainerSubject) {
     let explained = subject.explain(&subject.rows);
     let answer = must("predict", subject.model.predict(&subject.rows));
-    let scores = must("read the scores", Predictions::scores_of(&answer));
+    let scores = must("read the scores", Predictions::scores_of(subject.model.signature(), &answer));
     let width = subject.model.signature().num_scores();
     for (row, scores) in scores.chunks_exact(width).enumerate() {
         let score = scores[width - 1];

@@ -242,7 +242,7 @@ fn mix(coalitions: &Coalitions, some: &[usize], columns: &[ArrayRef], background
 /// The explained score of each row: the probability of the last class, or the regression.
 fn scores(model: &dyn Model, rows: &RecordBatch) -> Result<Vec<f64>> {
     let width = model.signature().num_scores();
-    let scores = Predictions::scores_of(&model.predict(rows)?)?;
+    let scores = Predictions::scores_of(model.signature(), &model.predict(rows)?)?;
     Ok(scores.chunks_exact(width).map(|row| row[width - 1]).collect())
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use arrow::array::{Array, ArrayRef, RecordBatch};
 use mlops_core::columns::{find_column, numbers, texts};
 use mlops_core::{
-    CellReader, Error, InferenceRecord, Metric, Predictions, Result, ResultExt, Route, Task, Value, Version,
+    CellReader, Decision, Error, InferenceRecord, Metric, Predictions, Result, ResultExt, Route, Task, Value, Version,
 };
 
 use super::answers::{Answer, Answers};
@@ -59,6 +59,7 @@ use crate::compare::{Bootstrap, Comparison, compare, score_interval};
 #[derive(Debug)]
 pub struct QualityMonitor {
     task: Task,
+    decision: Decision,
     metrics: Vec<Arc<dyn Metric>>,
     bootstrap: Option<Bootstrap>,
     horizon_ms: i64,
@@ -75,6 +76,7 @@ impl QualityMonitor {
     pub fn new(task: Task, horizon: Duration) -> Self {
         Self {
             task,
+            decision: Decision::default(),
             metrics: Vec::new(),
             bootstrap: None,
             horizon_ms: i64::try_from(horizon.as_millis()).unwrap_or(i64::MAX),
@@ -84,6 +86,13 @@ impl QualityMonitor {
             early: Early::default(),
             counts: QualityCounts::default(),
         }
+    }
+
+    /// Of models that choose a class otherwise than by the greatest probability.
+    #[must_use]
+    pub fn with_decision(mut self, decision: Decision) -> Self {
+        self.decision = decision;
+        self
     }
 
     /// With a metric in every report.
@@ -281,7 +290,7 @@ impl QualityMonitor {
                  or wait for labels"
             )));
         }
-        let predictions = |scores| Predictions::new(self.task.clone(), target.clone(), scores);
+        let predictions = |scores| self.judge(target.clone(), scores);
         Ok((predictions(before)?, predictions(after)?))
     }
 
@@ -301,11 +310,12 @@ impl QualityMonitor {
         compare(&before, &after, metric, bootstrap)
     }
 
+    fn judge(&self, target: Vec<f64>, scores: Vec<f64>) -> Result<Predictions> {
+        Ok(Predictions::new(self.task.clone(), target, scores)?.with_decision(self.decision.clone()))
+    }
+
     fn width(&self) -> usize {
-        match &self.task {
-            Task::Classification { classes } => classes.len(),
-            _ => 1,
-        }
+        self.task.num_scores()
     }
 
     fn truths(&self, column: &ArrayRef) -> Result<Vec<Option<f64>>> {
@@ -364,7 +374,7 @@ impl QualityMonitor {
         if target.is_empty() {
             return Err("no labels yet".to_owned());
         }
-        Predictions::new(self.task.clone(), target, scores).map_err(|error| error.to_string())
+        self.judge(target, scores).map_err(|error| error.to_string())
     }
 
     fn score(&self, metric: &dyn Metric, predictions: Result<&Predictions, &String>) -> MetricScore {

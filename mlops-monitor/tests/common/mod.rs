@@ -108,7 +108,7 @@ impl Metric for Accuracy {
 
     fn score(&self, predictions: &Predictions) -> Result<f64> {
         let rows = predictions.scores.chunks_exact(predictions.width()).zip(&predictions.target);
-        let hits = rows.filter(|(row, y)| Signature::choose(row) as f64 == **y).count();
+        let hits = rows.filter(|(row, y)| Decision::default().choose(row) as f64 == **y).count();
         Ok(hits as f64 / predictions.num_rows() as f64)
     }
 }

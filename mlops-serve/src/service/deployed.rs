@@ -4,10 +4,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::Float64Type;
+use arrow::array::RecordBatch;
 use mlops_core::{
-    CellReader, Error, ErrorKind, Model, Package, Result, ResultExt, Scratch, Signature, Task, Value, Version,
+    CellReader, Error, ErrorKind, Model, Package, Predictions, Result, ResultExt, Scratch, Signature, Value, Version,
     score_row,
 };
 
@@ -125,7 +124,15 @@ impl Deployed {
     /// # Errors
     /// If the inputs do not fit, or the model fails or panics.
     pub(crate) fn predict(&self, batch: &RecordBatch) -> Result<Vec<f64>, Failure> {
-        self.guard(|| scores_of(&self.signature, &self.model.predict(batch)?, batch.num_rows()))
+        self.guard(|| self.scores_of(&self.model.predict(batch)?, batch.num_rows()))
+    }
+
+    fn scores_of(&self, answer: &RecordBatch, rows: usize) -> Result<Vec<f64>> {
+        if answer.num_rows() != rows {
+            return Err(Error::internal(format!("the model answered {} rows for {rows}", answer.num_rows())));
+        }
+        let unlike = |e| Error::internal("the model answered in another form than its signature says").with_source(e);
+        Predictions::scores_of(&self.signature, answer).map_err(unlike)
     }
 
     /// Keeps a panic and a confused model to the request that caused it.
@@ -175,26 +182,4 @@ fn least_time(mut work: impl FnMut()) -> Duration {
         }
     }
     least
-}
-
-/// The scores of a model's answer, row-major.
-fn scores_of(signature: &Signature, answer: &RecordBatch, rows: usize) -> Result<Vec<f64>> {
-    let unlike = || Error::internal("the model answered in another form than its signature says");
-    if answer.num_rows() != rows {
-        return Err(Error::internal(format!("the model answered {} rows for {rows}", answer.num_rows())));
-    }
-    match &signature.task {
-        Task::Classification { classes } => {
-            let proba = answer.column_by_name("predict_proba").and_then(|column| column.as_fixed_size_list_opt());
-            let proba = proba.filter(|proba| proba.value_length() as usize == classes.len()).ok_or_else(unlike)?;
-            let values = proba.values().as_primitive_opt::<Float64Type>().ok_or_else(unlike)?;
-            let start = proba.offset() * classes.len();
-            Ok(values.values()[start..start + rows * classes.len()].to_vec())
-        }
-        Task::Regression => {
-            let predict = answer.column_by_name("predict").and_then(|column| column.as_primitive_opt::<Float64Type>());
-            Ok(predict.ok_or_else(unlike)?.values().to_vec())
-        }
-        _ => Err(Error::unsupported("a task that this version of the server does not know")),
-    }
 }

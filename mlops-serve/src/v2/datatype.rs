@@ -1,5 +1,4 @@
 use arrow::datatypes::DataType;
-use mlops_core::Classes;
 
 use crate::cells::Kind;
 
@@ -68,15 +67,6 @@ impl Datatype {
             D::Float64 => Self::Fp64,
             D::Decimal32(..) | D::Decimal64(..) | D::Decimal128(..) | D::Decimal256(..) => Self::Fp64,
             D::Int64 | D::Date64 | D::Time64(_) | D::Timestamp(..) | D::Duration(_) => Self::Int64,
-            _ => Self::Bytes,
-        }
-    }
-
-    /// The datatype of the labels of a classification.
-    pub(crate) fn of_classes(classes: &Classes) -> Self {
-        match classes {
-            Classes::Bool => Self::Bool,
-            Classes::Int(_) => Self::Int64,
             _ => Self::Bytes,
         }
     }

@@ -1,4 +1,4 @@
-use mlops_core::{InputColumn, ModelDescription, Signature, Task};
+use mlops_core::{InputColumn, ModelDescription, Output, Signature};
 use serde::Serialize;
 
 use super::datatype::Datatype;
@@ -48,17 +48,11 @@ impl<'a> From<&'a ModelDescription> for ModelMetadata<'a> {
 }
 
 fn outputs(signature: &Signature) -> Vec<TensorMetadata<'static>> {
-    let predict = |datatype: Datatype| TensorMetadata { name: "predict", datatype: datatype.name(), shape: vec![-1] };
-    match &signature.task {
-        Task::Classification { classes } => vec![
-            predict(Datatype::of_classes(classes)),
-            TensorMetadata {
-                name: "predict_proba",
-                datatype: Datatype::Fp64.name(),
-                // A thousand classes at most.
-                shape: vec![-1, classes.len() as i64],
-            },
-        ],
-        _ => vec![predict(Datatype::Fp64)],
-    }
+    let tensor = |output: Output| TensorMetadata {
+        name: output.name,
+        datatype: Datatype::of_column(&output.data_type).name(),
+        // A row has a hundred thousand scores at most.
+        shape: [-1].into_iter().chain(output.width.map(|width| width as i64)).collect(),
+    };
+    signature.outputs().into_iter().map(tensor).collect()
 }

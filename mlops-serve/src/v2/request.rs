@@ -1,4 +1,4 @@
-use mlops_core::{Error, Result, Signature};
+use mlops_core::{Error, Output, Result, Signature};
 use serde::Deserialize;
 
 use super::tensor::{Parameters, Tensor, Text, short};
@@ -28,7 +28,7 @@ struct RequestedOutput<'a> {
 
 /// The outputs that an answer has, in the order they were asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Outputs(pub(crate) Vec<&'static str>);
+pub(crate) struct Outputs(pub(crate) Vec<Output>);
 
 impl<'a> Request<'a> {
     /// Reads the body of a request.
@@ -50,15 +50,15 @@ impl<'a> Request<'a> {
     /// [`ErrorKind::Schema`](mlops_core::ErrorKind::Schema) for one that the model does not have, or
     /// that is named twice.
     pub(crate) fn outputs(&self, signature: &Signature) -> Result<Outputs> {
-        let known = signature.output_names();
+        let known = signature.outputs();
         let Some(requested) = self.outputs.as_ref().filter(|requested| !requested.is_empty()) else {
-            return Ok(Outputs(known.to_vec()));
+            return Ok(Outputs(known));
         };
         let mut outputs = Vec::with_capacity(known.len());
         for RequestedOutput { name: Text(name), .. } in requested {
-            let output = find(known, name)?;
+            let output = find(&known, name)?;
             if outputs.contains(&output) {
-                return Err(Error::schema(format!("output '{output}' is asked for twice")));
+                return Err(Error::schema(format!("output '{}' is asked for twice", output.name)));
             }
             outputs.push(output);
         }
@@ -66,8 +66,9 @@ impl<'a> Request<'a> {
     }
 }
 
-fn find(known: &'static [&'static str], name: &str) -> Result<&'static str> {
-    known.iter().copied().find(|known| *known == name).ok_or_else(|| {
-        Error::schema(format!("no output '{}'; the outputs of this model are {}", short(name), known.join(", ")))
+fn find(known: &[Output], name: &str) -> Result<Output> {
+    known.iter().find(|known| known.name == name).cloned().ok_or_else(|| {
+        let names: Vec<&str> = known.iter().map(|output| output.name).collect();
+        Error::schema(format!("no output '{}'; the outputs of this model are {}", short(name), names.join(", ")))
     })
 }

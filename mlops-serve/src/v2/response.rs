@@ -1,6 +1,7 @@
 use std::io::Write as _;
 
-use mlops_core::{Classes, InferResponse, Result, Signature, Task};
+use mlops_core::{Classes, InferResponse, Output, Result, Signature, Task, group};
+use serde::Serialize;
 
 use super::datatype::Datatype;
 use super::request::Outputs;
@@ -38,49 +39,47 @@ pub(crate) fn write_answer(
     Ok(json)
 }
 
-fn write_output(json: &mut Vec<u8>, output: &str, signature: &Signature, scores: &[f64]) -> Result<()> {
-    let width = signature.num_scores();
-    let rows = scores.len() / width.max(1);
-    match &signature.task {
-        Task::Classification { .. } if output == "predict_proba" => {
-            write!(json, r#"{{"name":"{output}","shape":[{rows},{width}],"datatype":"FP64","data":["#)?;
-            write_floats(json, scores)?;
+fn write_output(json: &mut Vec<u8>, output: &Output, signature: &Signature, scores: &[f64]) -> Result<()> {
+    let width = signature.num_scores().max(1);
+    let rows = scores.chunks_exact(width);
+    let datatype = Datatype::of_column(&output.data_type).name();
+    write!(json, r#"{{"name":"{}","shape":[{}"#, output.name, rows.len())?;
+    if let Some(width) = output.width {
+        write!(json, ",{width}")?;
+    }
+    write!(json, r#"],"datatype":"{datatype}","data":["#)?;
+    match (&signature.task, output.name) {
+        (Task::Classification { classes }, "predict") => {
+            write_labels(json, classes, rows.map(|row| signature.decision.choose(row)))?;
         }
-        Task::Classification { classes } => {
-            let datatype = Datatype::of_classes(classes).name();
-            write!(json, r#"{{"name":"{output}","shape":[{rows}],"datatype":"{datatype}","data":["#)?;
-            write_labels(json, classes, scores)?;
+        (Task::Classification { .. }, "predict_set") => {
+            let from = signature.decision.set_from.unwrap_or_default();
+            write_each(json, scores.iter().map(|p| *p >= from))?;
         }
-        _ => {
-            write!(json, r#"{{"name":"{output}","shape":[{rows}],"datatype":"FP64","data":["#)?;
-            write_floats(json, scores)?;
-        }
+        (Task::Clustering { .. }, "predict") => write_each(json, rows.map(group))?,
+        (Task::Interval { .. }, "predict") => write_each(json, rows.map(|row| row[0]))?,
+        (Task::Interval { .. }, _) => write_each(json, rows.flat_map(|row| [row[1], row[2]]))?,
+        _ => write_each(json, scores.iter().copied())?,
     }
     json.extend_from_slice(b"]}");
     Ok(())
 }
 
-fn write_floats(json: &mut Vec<u8>, numbers: &[f64]) -> Result<()> {
-    for (i, number) in numbers.iter().enumerate() {
+fn write_each(json: &mut Vec<u8>, values: impl Iterator<Item = impl Serialize>) -> Result<()> {
+    for (i, value) in values.enumerate() {
         if i > 0 {
             json.push(b',');
         }
-        serde_json::to_writer(&mut *json, number)?;
+        serde_json::to_writer(&mut *json, &value)?;
     }
     Ok(())
 }
 
-fn write_labels(json: &mut Vec<u8>, classes: &Classes, scores: &[f64]) -> Result<()> {
-    for (i, row) in scores.chunks_exact(classes.len().max(1)).enumerate() {
-        if i > 0 {
-            json.push(b',');
-        }
-        let class = Signature::choose(row);
-        match classes {
-            Classes::Bool => json.extend_from_slice(if class == 1 { b"true" } else { b"false" }),
-            Classes::Int(classes) => serde_json::to_writer(&mut *json, &classes[class])?,
-            _ => serde_json::to_writer(&mut *json, &classes.name(class))?,
-        }
+fn write_labels(json: &mut Vec<u8>, classes: &Classes, chosen: impl Iterator<Item = usize>) -> Result<()> {
+    match classes {
+        Classes::Bool => write_each(json, chosen.map(|class| class == 1)),
+        Classes::Int(classes) => write_each(json, chosen.map(|class| classes[class])),
+        Classes::Text(classes) => write_each(json, chosen.map(|class| classes[class].as_str())),
+        _ => write_each(json, chosen.map(|class| classes.name(class))),
     }
-    Ok(())
 }

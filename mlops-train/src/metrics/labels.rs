@@ -1,4 +1,4 @@
-use mlops_core::{Error, Metric, Predictions, Result, Signature};
+use mlops_core::{Error, Metric, Predictions, Result};
 use serde::{Deserialize, Serialize};
 
 use super::{classes, mean};
@@ -43,18 +43,13 @@ impl Metric for Accuracy {
 
     fn score(&self, predictions: &Predictions) -> Result<f64> {
         classes(self, predictions)?;
-        Ok(mean(predictions, |row| f64::from(u8::from(chosen(predictions, row) == truth(predictions, row)))))
+        Ok(mean(predictions, |row| f64::from(u8::from(predictions.chosen(row) == truth(predictions, row)))))
     }
 }
 
 fn truth(predictions: &Predictions, row: usize) -> usize {
     // `Predictions` only takes class indices.
     predictions.target[row] as usize
-}
-
-fn chosen(predictions: &Predictions, row: usize) -> usize {
-    let width = predictions.width();
-    Signature::choose(&predictions.scores[row * width..(row + 1) * width])
 }
 
 /// What the rows of a class weigh.
@@ -88,7 +83,7 @@ fn count(predictions: &Predictions, classes: usize) -> Vec<Counts> {
     let mut counts = vec![Counts::default(); classes];
     for row in 0..predictions.num_rows() {
         let weight = predictions.weight(row);
-        let (truth, chosen) = (truth(predictions, row), chosen(predictions, row));
+        let (truth, chosen) = (truth(predictions, row), predictions.chosen(row));
         counts[truth].truth += weight;
         counts[chosen].predicted += weight;
         if truth == chosen {
