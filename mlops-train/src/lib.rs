@@ -46,6 +46,8 @@ pub mod metrics;
 mod selection;
 #[cfg(any(feature = "forest", feature = "linear"))]
 mod training;
+#[cfg(feature = "forest")]
+mod trees;
 mod voting;
 
 pub use cross_validation::{CrossValidation, CvResult, FoldResult, cross_validate};
@@ -58,6 +60,8 @@ pub use metrics::{
     score,
 };
 pub use selection::{Entry, Leaderboard, Selection, compare};
+#[cfg(feature = "forest")]
+pub use trees::TreeModel;
 pub use voting::{Voting, VotingModel};
 
 /// What this crate can read: its recipes and its models.
@@ -65,7 +69,7 @@ pub fn codecs() -> mlops_core::Codecs {
     let codecs =
         mlops_core::Codecs::empty().with_model::<VotingModel>().with_composite_trainer(Voting::KIND, Voting::read);
     #[cfg(feature = "forest")]
-    let codecs = codecs.with_model::<ForestModel>().with_trainer::<RandomForest>();
+    let codecs = codecs.with_model::<ForestModel>().with_model::<TreeModel>().with_trainer::<RandomForest>();
     #[cfg(feature = "linear")]
     let codecs = codecs
         .with_model::<LinearModel>()

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use smartcore::ensemble::random_forest_regressor::{RandomForestRegressor, RandomForestRegressorParameters};
 use smartcore::linalg::basic::matrix::DenseMatrix;
 
-use super::ensemble::Branch;
+use crate::trees::{Split, Tree};
 
 type Grower = RandomForestRegressor<f64, f64, DenseMatrix<f64>, Vec<f64>>;
 
@@ -42,11 +42,11 @@ impl Soil {
         Ok(Self { features, weights })
     }
 
-    /// Trees on a bootstrap sample each; the root of a tree is the first of its branches.
+    /// Trees on a bootstrap sample each; one a tree.
     ///
     /// Smartcore sorts every feature before it grows the first one, so a few together come cheaper
     /// than one by one.
-    pub(crate) fn grow(&self, target: &Vec<f64>, growth: &Growth, trees: usize, seed: u64) -> Result<Vec<Vec<Branch>>> {
+    pub(crate) fn grow(&self, target: &Vec<f64>, growth: &Growth, trees: usize, seed: u64) -> Result<Vec<Tree>> {
         let mut parameters = RandomForestRegressorParameters::default()
             .with_n_trees(trees)
             .with_m(growth.features)
@@ -92,43 +92,33 @@ struct WrittenNode {
     false_child: Option<usize>,
 }
 
-impl WrittenNode {
-    fn branch(self) -> Branch {
-        match (self.split_value, self.true_child, self.false_child) {
-            (Some(threshold), Some(yes), Some(no)) => {
-                Branch::Split { feature: self.split_feature, threshold, children: [yes, no] }
-            }
-            _ => Branch::Leaf(self.output),
-        }
-    }
-}
-
 fn unreadable() -> Error {
     Error::internal("this version of smartcore writes its trees in another form")
 }
 
-fn extract(forest: &Grower) -> Result<Vec<Vec<Branch>>> {
+fn extract(forest: &Grower) -> Result<Vec<Tree>> {
     let text = serde_json::to_vec(forest).map_err(|e| unreadable().with_source(e))?;
     let written: Written = serde_json::from_slice(&text).map_err(|e| unreadable().with_source(e))?;
-    written.forest_regressor.ok_or_else(unreadable)?.trees.into_iter().map(branches).collect()
+    Ok(written.forest_regressor.ok_or_else(unreadable)?.trees.into_iter().map(tree).collect())
 }
 
-fn branches(tree: WrittenTree) -> Result<Vec<Branch>> {
-    let branches: Vec<Branch> = tree.nodes.into_iter().map(WrittenNode::branch).collect();
-    let inside = |branch: &Branch| match branch {
-        Branch::Leaf(_) => true,
-        Branch::Split { children, .. } => children.iter().all(|child| *child < branches.len()),
-    };
-    if branches.is_empty() || !branches.iter().all(inside) {
-        return Err(unreadable());
+fn tree(written: WrittenTree) -> Tree {
+    let mut tree = Tree::default();
+    for node in written.nodes {
+        match (node.split_value, node.true_child, node.false_child) {
+            (Some(threshold), Some(yes), Some(no)) => {
+                tree.split(Split::at_most(node.split_feature, threshold, [yes, no]), 0.0, 0.0)
+            }
+            _ => tree.leaf(&[node.output], 0.0),
+        };
     }
-    Ok(branches)
+    tree
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::ensemble::TreeEnsemble;
     use super::*;
+    use crate::trees::{Layout, TreeEnsemble};
 
     #[test]
     fn the_extracted_tree_answers_as_smartcores() {
@@ -139,8 +129,8 @@ mod tests {
         let parameters = RandomForestRegressorParameters::default().with_n_trees(1).with_m(2).with_seed(5);
         let forest = Grower::fit(&soil.features, &target, parameters).unwrap();
         let expected = forest.predict(&soil.features).unwrap();
-        let mut trees = TreeEnsemble::new(1);
-        trees.push(&extract(&forest).unwrap()[0]).unwrap();
+        let mut trees = TreeEnsemble::new(Layout::mean(1));
+        trees.push(&extract(&forest).unwrap()[0], 0).unwrap();
         assert!(trees.num_nodes() > 20);
         let mut scores = vec![0.0; rows as usize];
         trees.score_rows(&matrix, 2, &mut scores);
@@ -152,8 +142,8 @@ mod tests {
         let matrix = [f64::NEG_INFINITY, -1.0, 1.0, f64::INFINITY].repeat(20);
         let target: Vec<f64> = [1.0, 2.0, 3.0, 4.0].repeat(20);
         let growth = Growth { max_depth: None, min_samples_leaf: 1, min_samples_split: 2, features: 1 };
-        let mut trees = TreeEnsemble::new(1);
-        trees.push(&Soil::new(&matrix, 80, 1, None).unwrap().grow(&target, &growth, 1, 1).unwrap()[0]).unwrap();
+        let mut trees = TreeEnsemble::new(Layout::mean(1));
+        trees.push(&Soil::new(&matrix, 80, 1, None).unwrap().grow(&target, &growth, 1, 1).unwrap()[0], 0).unwrap();
         let mut scores = vec![0.0; 80];
         trees.score_rows(&matrix, 1, &mut scores);
         assert_eq!(scores, target);
@@ -163,7 +153,7 @@ mod tests {
     fn depth_counts_splits() {
         let matrix: Vec<f64> = (0..64).map(f64::from).collect();
         let growth = Growth { max_depth: Some(1), min_samples_leaf: 1, min_samples_split: 2, features: 1 };
-        let branches = Soil::new(&matrix, 64, 1, None).unwrap().grow(&matrix, &growth, 2, 1).unwrap();
-        assert_eq!(branches.iter().map(Vec::len).collect::<Vec<_>>(), [3, 3]);
+        let trees = Soil::new(&matrix, 64, 1, None).unwrap().grow(&matrix, &growth, 2, 1).unwrap();
+        assert_eq!(trees.iter().map(|tree| tree.branches.len()).collect::<Vec<_>>(), [3, 3]);
     }
 }

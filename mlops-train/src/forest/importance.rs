@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::ensemble::TreeEnsemble;
+use crate::trees::TreeEnsemble;
 
 /// What the rows that reach a node come to.
 #[derive(Clone, Copy, Debug, Default)]
@@ -67,22 +67,23 @@ fn normalised(mut shares: Vec<f64>) -> Vec<f64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::ensemble::Branch;
     use super::*;
+    use crate::trees::{Layout, Split, Tree};
 
     #[test]
     fn a_split_counts_by_what_it_explains() {
         // x0 <= 1 ? (x1 <= 0 ? 0 : 1) : 4
-        let tree = [
-            Branch::Split { feature: 0, threshold: 1.0, children: [1, 2] },
-            Branch::Split { feature: 1, threshold: 0.0, children: [3, 4] },
-            Branch::Leaf(4.0),
-            Branch::Leaf(0.0),
-            Branch::Leaf(1.0),
-        ];
-        let mut trees = TreeEnsemble::new(1);
-        trees.push(&tree).unwrap();
-        trees.push(&[Branch::Leaf(1.0)]).unwrap();
+        let mut tree = Tree::default();
+        tree.split(Split::at_most(0, 1.0, [1, 2]), 4.0, 12.25);
+        tree.split(Split::at_most(1, 0.0, [3, 4]), 2.0, 0.5);
+        for value in [4.0, 0.0, 1.0] {
+            tree.leaf(&[value], 1.0);
+        }
+        let mut trees = TreeEnsemble::new(Layout::mean(1));
+        trees.push(&tree, 0).unwrap();
+        let mut leaf = Tree::default();
+        leaf.leaf(&[1.0], 4.0);
+        trees.push(&leaf, 0).unwrap();
         let rows = [0.0, 0.0, 9.0, 0.0, 1.0, 9.0, 2.0, 0.0, 9.0, 2.0, 1.0, 9.0];
         let targets = [vec![0.0, 1.0, 4.0, 4.0]];
         // The variances times the rows: 12.75 in all, 0.5 on the left, 0 below.

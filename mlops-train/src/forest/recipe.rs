@@ -7,11 +7,11 @@ use mlops_core::{Error, Model, Named, Result, Run, Table, Trainer};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::ensemble::{Branch, TreeEnsemble};
 use super::grow::{Growth, Soil};
 use super::importance::importances;
 use super::model::ForestModel;
 use crate::training::{Target, TrainingSet};
+use crate::trees::{Layout, Tree, TreeEnsemble};
 
 /// Many decision trees, each grown on a bootstrap sample, averaged: scikit-learn's
 /// `RandomForestClassifier` and `RandomForestRegressor` in one; the target decides.
@@ -165,16 +165,18 @@ impl RandomForest {
         let targets = targets(&set);
         let soil = Soil::new(&set.matrix, set.rows, set.width(), set.weights.clone())?;
         let trees = run.install(|| self.grow(&soil, &targets, &growth, run))??;
-        let mut ensemble = TreeEnsemble::new(targets.len());
-        trees.iter().try_for_each(|tree| ensemble.push(tree))?;
+        let mut ensemble = TreeEnsemble::new(Layout::mean(targets.len()));
+        for (i, tree) in trees.iter().enumerate() {
+            ensemble.push(tree, i / self.n_trees.get())?;
+        }
         let weights = set.weights.as_deref();
         let shares =
             run.install(|| importances(&ensemble, &set.matrix, set.signature.inputs.len(), &targets, weights))?;
-        Ok(ForestModel::new(set.signature, ensemble, shares))
+        ForestModel::new(set.signature, ensemble, shares)
     }
 
     /// All trees, output by output.
-    fn grow(&self, soil: &Soil, targets: &[Vec<f64>], growth: &Growth, run: &Run) -> Result<Vec<Vec<Branch>>> {
+    fn grow(&self, soil: &Soil, targets: &[Vec<f64>], growth: &Growth, run: &Run) -> Result<Vec<Tree>> {
         const TOGETHER: usize = 4;
         let n_trees = self.n_trees.get();
         let groups = n_trees.div_ceil(TOGETHER);
