@@ -189,18 +189,28 @@ pub(crate) fn cannot_read(name: &str, error: io::Error) -> Error {
 /// An error of a store, with what was tried and what to do about it.
 pub(crate) fn store_error(tried: &str, error: object_store::Error) -> Error {
     use object_store::Error as E;
+    const MISSING: (ErrorKind, &str) = (ErrorKind::NotFound, "check the names of the store and of the object");
+    const REFUSED: (ErrorKind, &str) = (ErrorKind::Denied, "check the credentials and the rights that they give");
     let (kind, remedy) = match &error {
         E::AlreadyExists { .. } => (ErrorKind::Conflict, "choose another name, or allow it to be overwritten"),
         E::Precondition { .. } => (ErrorKind::Conflict, "it changed in between: start anew"),
         E::InvalidPath { .. } => (ErrorKind::Config, "choose another path"),
-        E::NotFound { .. } => (ErrorKind::NotFound, "check the names of the store and of the object"),
+        E::NotFound { .. } => MISSING,
         E::NotImplemented { .. } | E::NotSupported { .. } => {
             (ErrorKind::Unsupported, "choose a store that has put-if-absent, or allow overwriting")
         }
-        E::PermissionDenied { .. } | E::Unauthenticated { .. } => {
-            (ErrorKind::Denied, "check the credentials and the rights that they give")
-        }
-        _ => (ErrorKind::Unavailable, "try again later"),
+        E::PermissionDenied { .. } | E::Unauthenticated { .. } => REFUSED,
+        _ => match status(&error) {
+            Some(401 | 403) => REFUSED,
+            Some(404) => MISSING,
+            _ => (ErrorKind::Unavailable, "try again later"),
+        },
     };
     Error::new(kind, format!("could not {tried} an object ({error}): {remedy}")).with_source(error)
+}
+
+/// The status of an answer of a server. Listing has no error of its own for any, and the type that holds it is private
+/// to `object_store`, so its text is all there is.
+fn status(error: &object_store::Error) -> Option<u16> {
+    error.to_string().split_once("status code: ")?.1.get(..3)?.parse().ok()
 }
