@@ -20,6 +20,9 @@ use crate::{Error, ErrorKind, Result};
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Role {
+    /// When the row was recorded, which may be long after it happened: joins show it to no earlier
+    /// event. It says how fast a record came, so nothing may be predicted from it.
+    CreatedTime,
     /// When the row happened; joins and splits by time look at it.
     EventTime,
     /// An input of the model. Columns without a declared role are features.
@@ -41,13 +44,14 @@ pub enum Role {
 impl Role {
     /// Whether a value of this role exists at the moment of prediction.
     pub fn is_known_before_the_event(self) -> bool {
-        !matches!(self, Self::Outcome | Self::Target)
+        !matches!(self, Self::CreatedTime | Self::Outcome | Self::Target)
     }
 }
 
 impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::CreatedTime => "created time",
             Self::EventTime => "event time",
             Self::Feature => "feature",
             Self::Id => "id",
@@ -116,7 +120,7 @@ impl Roles {
     /// that it is about to read.
     ///
     /// # Errors
-    /// [`ErrorKind::Schema`] for a missing column, [`ErrorKind::Leak`] for an outcome or target.
+    /// [`ErrorKind::Schema`] for a missing column, [`ErrorKind::Leak`] for what is not known before the event.
     pub fn check_inputs<S: AsRef<str>>(&self, schema: &Schema, columns: impl IntoIterator<Item = S>) -> Result<()> {
         for column in columns {
             let column = column.as_ref();

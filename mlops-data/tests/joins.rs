@@ -111,6 +111,77 @@ proptest! {
     }
 }
 
+/// A key, a time, when it was recorded.
+type Record = (u8, i64, Option<i64>);
+
+/// A table of records with their numbers; `created` in milliseconds.
+fn records(records: &[Record]) -> Table {
+    let columns: [(&str, ArrayRef); 4] = [
+        ("text", Arc::new(records.iter().map(|r| Some(format!("k{}", r.0))).collect::<StringArray>())),
+        ("time", Arc::new(records.iter().map(|r| Some(r.1)).collect::<TimestampSecondArray>())),
+        ("created", Arc::new(records.iter().map(|r| r.2).collect::<TimestampMillisecondArray>())),
+        ("right", Arc::new(Int64Array::from_iter_values(0..records.len() as i64))),
+    ];
+    Table::from_batch(RecordBatch::try_from_iter_with_nullable(columns.map(|(n, c)| (n, c, true))).unwrap())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(128))]
+
+    #[test]
+    fn a_record_is_seen_once_it_was_recorded(
+        left in rows(30), batch in 1usize..9, gap in 0u64..6, tolerance in prop::option::of(0u64..12), by_role: bool,
+        right in prop::collection::vec(
+            (0u8..3, -20i64..20, prop::option::weighted(0.9, -25_000i64..25_000)), 0..40
+        ),
+    ) {
+        let mut r = records(&right);
+        let mut join = if by_role {
+            r = r.with_role("created", Role::CreatedTime).unwrap();
+            AsOf::latest(&r, "time")
+        } else {
+            AsOf::latest(&r, "time").with_created_time("created")
+        };
+        join = join.by(["text"]).with_gap(Duration::from_secs(gap));
+        let tolerance = tolerance.map(|more| gap + more);
+        if let Some(tolerance) = tolerance {
+            join = join.with_tolerance(Duration::from_secs(tolerance));
+        }
+        let joined = join.apply(&table(&left, batch, false, LEFT)).unwrap();
+        let expected = left.iter().enumerate().map(|(i, row)| {
+            let known = right.iter().enumerate().filter(|(_, record)| {
+                let age = |time: i64| row.2.map(|now| now - time);
+                let happened = age(record.1).is_some_and(|age| age >= gap as i64);
+                let young = age(record.1).is_some_and(|age| tolerance.is_none_or(|most| age <= most as i64));
+                let recorded = row.2.zip(record.2).is_some_and(|(now, created)| created <= now * 1000);
+                row.0 == Some(record.0) && happened && young && recorded
+            });
+            (i as i64, known.max_by_key(|(j, record)| (record.1, record.2, *j)).map(|(j, _)| j as i64))
+        });
+        prop_assert_eq!(pairs(&joined), expected.collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_created_time_is_never_lost_silently() {
+    let right = records(&[(0, 1, Some(5_000))]).with_role("created", Role::CreatedTime).unwrap();
+    let left = table(&[(Some(0), None, Some(4)), (Some(0), None, Some(5))], 9, false, LEFT);
+    let by = |right: &Table| AsOf::latest(right, "time").by(["text"]);
+    let joined = by(&right).apply(&left).unwrap();
+    assert_eq!(pairs(&joined), [(0, None), (1, Some(0))]);
+    assert_eq!(joined.roles().of("created"), Role::Ignored);
+
+    let without = by(&right.select(["text", "time", "right"]).unwrap()).apply(&left).unwrap_err();
+    assert_eq!(without.kind(), ErrorKind::Schema);
+    assert!(without.message().contains("keep that column"), "{without}");
+    let twice = by(&right.clone().with_role("time", Role::CreatedTime).unwrap()).apply(&left).unwrap_err();
+    assert!(twice.message().contains("`.with_created_time(…)`"), "{twice}");
+    let untimed = by(&right).with_created_time("right").apply(&left).unwrap_err();
+    assert!(untimed.message().contains("'right' (Int64)"), "{untimed}");
+    let leak = AsOf::latest(&right, "time").apply(&left.with_role("time", Role::CreatedTime).unwrap()).unwrap_err();
+    assert_eq!(leak.kind(), ErrorKind::Leak);
+}
+
 fn flights() -> Table {
     let batch = record_batch!(
         ("tail", Utf8, [Some("N1"), Some("N2"), None]),

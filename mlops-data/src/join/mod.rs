@@ -7,10 +7,11 @@
 //! equal the left ones; another column of a name that the left table has gets a suffix.
 //!
 //! Roles come along from both sides. A row has one event: if the left table has an event time, that
-//! of the right one becomes [`Role::Ignored`](mlops_core::Role::Ignored). The left side's keys and
+//! of the right one becomes [`Role::Ignored`](mlops_core::Role::Ignored), and so does its created time. The left side's keys and
 //! times must be known before the event, since all that is looked up with an outcome tells it.
 
 mod asof;
+mod created;
 mod hash;
 mod index;
 mod output;

@@ -34,6 +34,8 @@ impl Output {
             let name = new_name(field.name(), &mut taken, suffix)?;
             match right.roles().of(field.name()) {
                 Role::EventTime if has_event_time => roles.set(&name, Role::Ignored),
+                // It was of the right row, and says nothing of when the joined one was recorded.
+                Role::CreatedTime => roles.set(&name, Role::Ignored),
                 role => roles.set(&name, role),
             }
             let nullable = optional || field.is_nullable();
