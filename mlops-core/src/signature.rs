@@ -250,18 +250,18 @@ impl Signature {
             Task::Classification { classes } => {
                 let chosen: Vec<usize> = rows.map(|row| self.decision.choose(row)).collect();
                 let set = self.decision.set_from.map(|from| scores.iter().map(|p| Some(*p >= from)).collect());
-                let set = set.map(|set: BooleanArray| list(width, DataType::Boolean, Arc::new(set))).transpose()?;
-                let proba = list(width, DataType::Float64, Arc::new(Float64Array::from(scores)))?;
+                let set = set.map(|set: BooleanArray| list(width, Arc::new(set))).transpose()?;
+                let proba = list(width, Arc::new(Float64Array::from(scores)))?;
                 [classes.labels(&chosen), proba].into_iter().chain(set).collect()
             }
             Task::Clustering { .. } => {
-                let groups: Int64Array = rows.map(|row| group(row)).collect();
-                vec![Arc::new(groups), list(width, DataType::Float64, Arc::new(Float64Array::from(scores)))?]
+                let groups: Int64Array = rows.map(group).collect();
+                vec![Arc::new(groups), list(width, Arc::new(Float64Array::from(scores)))?]
             }
             Task::Interval { .. } => {
                 let numbers: Float64Array = rows.clone().map(|row| row[0]).collect();
                 let bounds: Float64Array = rows.flat_map(|row| [row[1], row[2]]).collect();
-                vec![Arc::new(numbers), list(2, DataType::Float64, Arc::new(bounds))?]
+                vec![Arc::new(numbers), list(2, Arc::new(bounds))?]
             }
             Task::Regression => vec![Arc::new(Float64Array::from(scores))],
         };
@@ -303,6 +303,6 @@ fn item(data_type: &DataType) -> Arc<Field> {
     Arc::new(Field::new_list_field(data_type.clone(), false))
 }
 
-fn list(width: usize, data_type: DataType, values: ArrayRef) -> Result<ArrayRef> {
-    Ok(Arc::new(FixedSizeListArray::try_new(item(&data_type), width as i32, values, None)?))
+fn list(width: usize, values: ArrayRef) -> Result<ArrayRef> {
+    Ok(Arc::new(FixedSizeListArray::try_new(item(values.data_type()), width as i32, values, None)?))
 }

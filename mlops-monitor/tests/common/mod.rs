@@ -7,7 +7,8 @@ use arrow::array::{Array, AsArray, Float64Array, RecordBatch};
 use arrow::datatypes::{DataType, Float64Type};
 use mlops_core::columns::{numbers, texts};
 use mlops_core::{
-    Artifact, Classes, Dense, Error, InputColumn, Metric, Model, Predictions, Result, RowModel, Signature, Task,
+    Artifact, Classes, Decision, Dense, Error, InputColumn, Metric, Model, Predictions, Result, RowModel, Signature,
+    Task,
 };
 use serde_json::Value;
 
