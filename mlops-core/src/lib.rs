@@ -29,6 +29,7 @@
 
 mod accumulator;
 pub mod columns;
+pub mod compare;
 mod component;
 #[cfg(feature = "conformance")]
 pub mod conformance;

@@ -1,6 +1,6 @@
 //! The functions behind p-values and information estimates: the logarithm of the gamma function, its
 //! derivative, the regularised incomplete gamma and beta functions, and the tails of the chi-square
-//! and F distributions.
+//! and F distributions; the normal distribution and its quantiles.
 //!
 //! Factors that would cancel are formed by the saddle-point expansion of Loader ("Fast and Accurate
 //! Computation of Binomial Probabilities", 2000), so that the relative error is about 10⁻¹³, also
@@ -14,6 +14,10 @@
 //! ```
 
 use std::f64::consts::PI;
+
+mod normal;
+
+pub use normal::{normal_cdf, normal_quantile};
 
 /// The chance that a chi-square variable with `dof` degrees of freedom exceeds `x`; NaN for `dof` not
 /// above 0.

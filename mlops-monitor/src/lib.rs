@@ -36,7 +36,6 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod alert;
-pub mod compare;
 pub mod drift;
 pub mod explain;
 mod history;
@@ -44,10 +43,12 @@ pub mod quality;
 pub mod stats;
 
 pub use alert::{Alarm, AlertAction, AlertEvent, AlertRule, AlertState, Condition, Handled, Window};
-pub use compare::{Bootstrap, Comparison, Interval, IntervalMethod, Verdict, compare, score_interval};
 pub use drift::{ChiSquare, ColumnMonitor, DriftSuite, KsTest, NumericTest, Psi};
 pub use explain::{Shapley, ShapleyExplainer};
 pub use history::{History, Observed};
+pub use mlops_core::compare::{
+    self, Bootstrap, Comparison, Interval, IntervalMethod, Verdict, compare, score_interval,
+};
 pub use quality::{
     LabelColumns, MetricScore, Quality, QualityCounts, QualityMonitor, QualityReport, Recorder, Records,
 };

@@ -12,7 +12,7 @@ use mlops_core::{
 use super::answers::{Answer, Answers};
 use super::labels::{Early, truth_of};
 use super::{LabelColumns, MetricScore, Quality, QualityCounts, QualityReport};
-use crate::compare::{Bootstrap, Comparison, compare, score_interval};
+use mlops_core::compare::{Bootstrap, Comparison, compare, score_interval};
 
 /// Joins answers with labels that come later, and scores them by version and route.
 ///

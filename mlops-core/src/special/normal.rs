@@ -1,11 +1,11 @@
 use std::f64::consts::PI;
 
-use mlops_core::special::chi_square_sf;
+use super::chi_square_sf;
 
 /// The chance that a standard normal variable is below `x`.
 ///
 /// ```
-/// use mlops_monitor::stats::normal_cdf;
+/// use mlops_core::special::normal_cdf;
 /// assert!((normal_cdf(1.96) - 0.975_002_104_851_780).abs() < 1e-14);
 /// ```
 pub fn normal_cdf(x: f64) -> f64 {
@@ -18,7 +18,7 @@ pub fn normal_cdf(x: f64) -> f64 {
 /// A rational start by Acklam and two of Halley's steps on [`normal_cdf`].
 ///
 /// ```
-/// use mlops_monitor::stats::normal_quantile;
+/// use mlops_core::special::normal_quantile;
 /// assert!((normal_quantile(0.975) - 1.959_963_984_540_054).abs() < 1e-13);
 /// ```
 pub fn normal_quantile(p: f64) -> f64 {
@@ -65,9 +65,8 @@ fn rough_normal_quantile(p: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use mlops_core::special::ln_gamma;
-
     use super::*;
+    use crate::special::ln_gamma;
 
     #[test]
     fn ln_gamma_meets_factorials() {

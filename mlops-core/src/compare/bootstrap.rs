@@ -1,15 +1,15 @@
-use mlops_core::random::SplitMix64;
-use mlops_core::{Error, ErrorKind, Result};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::stats::{normal_cdf, normal_quantile};
+use crate::random::SplitMix64;
+use crate::special::{normal_cdf, normal_quantile};
+use crate::{Error, ErrorKind, Result};
 
 /// How to draw resamples, and how to read an interval from them.
 ///
 /// # Example
 /// ```
-/// use mlops_monitor::Bootstrap;
+/// use mlops_core::compare::Bootstrap;
 ///
 /// let bootstrap = Bootstrap::default().with_resamples(2000).with_confidence(0.9).with_seed(7);
 /// assert_eq!(bootstrap.resamples, 2000);
@@ -110,8 +110,16 @@ impl Bootstrap {
         Ok(())
     }
 
-    /// The interval of a statistic of `rows` rows whose value for all of them is `whole`.
-    pub(crate) fn interval(
+    /// The interval of a statistic of `rows` rows whose value for all of them is `whole`; resamples
+    /// for which it is not defined ([`ErrorKind::Data`], or NaN) are left out.
+    ///
+    /// Costs one statistic a resample, on all cores; the same seed gives the same interval on any
+    /// number of threads.
+    ///
+    /// # Errors
+    /// As [`Self::check`]; [`ErrorKind::Data`] without rows, or if the statistic is not defined for
+    /// most resamples; any other error of the statistic.
+    pub fn interval(
         &self,
         rows: usize,
         whole: f64,

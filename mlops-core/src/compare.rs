@@ -3,8 +3,9 @@
 
 use std::fmt;
 
-use mlops_core::{Error, ErrorKind, Metric, Predictions, Result};
 use serde::{Deserialize, Serialize};
+
+use crate::{Error, ErrorKind, Metric, Predictions, Result};
 
 mod bootstrap;
 
@@ -80,7 +81,7 @@ impl fmt::Display for Comparison {
 /// # Example
 /// ```
 /// use mlops_core::{Metric, Predictions, Result, Task};
-/// use mlops_monitor::{Bootstrap, Verdict, compare};
+/// use mlops_core::compare::{Bootstrap, Verdict, compare};
 ///
 /// #[derive(Debug)]
 /// struct MeanAbsoluteError;
@@ -141,7 +142,11 @@ pub fn score_interval(predictions: &Predictions, metric: &dyn Metric, bootstrap:
     bootstrap.interval(predictions.num_rows(), score, |rows| metric.score(&predictions.take(rows)))
 }
 
-fn check_pairs(champion: &Predictions, challenger: &Predictions) -> Result<()> {
+/// Refuses answers of two models that are not to the same rows.
+///
+/// # Errors
+/// [`ErrorKind::Data`] if task, truth or weights differ.
+pub fn check_pairs(champion: &Predictions, challenger: &Predictions) -> Result<()> {
     let same_bits = |a: &[f64], b: &[f64]| a.iter().map(|x| x.to_bits()).eq(b.iter().map(|x| x.to_bits()));
     let problem = if champion.task != challenger.task {
         "two models with different tasks can't be compared"
