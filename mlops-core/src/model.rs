@@ -128,17 +128,37 @@ impl Run {
 
 /// A switch that tells long work to stop; clones are the same switch.
 #[derive(Clone, Debug, Default)]
-pub struct Cancel(Arc<AtomicBool>);
+pub struct Cancel {
+    told: Arc<AtomicBool>,
+    parent: Option<Arc<Self>>,
+}
 
 impl Cancel {
+    /// A switch for a part of the work: this one stops it too, but it does not stop this one.
+    ///
+    /// ```
+    /// use mlops_core::Cancel;
+    ///
+    /// let whole = Cancel::default();
+    /// let part = whole.child();
+    /// part.cancel();
+    /// assert!(!whole.is_cancelled());
+    /// whole.cancel();
+    /// assert!(whole.child().is_cancelled());
+    /// ```
+    #[must_use]
+    pub fn child(&self) -> Self {
+        Self { told: Arc::default(), parent: Some(Arc::new(self.clone())) }
+    }
+
     /// Tells the work to stop.
     pub fn cancel(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.told.store(true, Ordering::Relaxed);
     }
 
     /// Whether it was told to stop.
     pub fn is_cancelled(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.told.load(Ordering::Relaxed) || self.parent.as_ref().is_some_and(|parent| parent.is_cancelled())
     }
 }
 

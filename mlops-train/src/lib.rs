@@ -43,6 +43,7 @@ mod forest;
 #[cfg(feature = "linear")]
 mod linear;
 pub mod metrics;
+pub mod search;
 mod selection;
 #[cfg(any(feature = "forest", feature = "linear"))]
 mod training;
