@@ -38,6 +38,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod cross_validation;
+pub mod evaluation;
 #[cfg(feature = "forest")]
 mod forest;
 #[cfg(feature = "linear")]
@@ -52,6 +53,7 @@ mod trees;
 mod voting;
 
 pub use cross_validation::{CrossValidation, CvResult, FoldResult, cross_validate};
+pub use evaluation::Evaluation;
 #[cfg(feature = "forest")]
 pub use forest::{ForestModel, MaxFeatures, RandomForest};
 #[cfg(feature = "linear")]

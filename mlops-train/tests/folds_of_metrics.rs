@@ -105,7 +105,7 @@ proptest! {
             (a, b) => assert_eq!(a.is_ok(), b.is_ok(), "{}", metric.name()),
         };
         let two = classes(rows, 2, seed, weighted);
-        for name in ["roc_auc", "average_precision", "precision_recall_auc", "partial_roc_auc"] {
+        for name in ["roc_auc", "average_precision", "pr_auc", "partial_roc_auc"] {
             same(named(name).unwrap().as_ref(), &two);
         }
         let three = classes(rows, 3, seed, weighted);

@@ -37,8 +37,9 @@ pub struct RocAuc;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AveragePrecision;
 
-/// The area under the precision-recall curve by trapezoids, which is a little kinder than
-/// [`AveragePrecision`]: what MLflow calls `precision_recall_auc`. Needs all scores; a sort.
+/// The area under the precision-recall curve by trapezoids, which flatters where points are few:
+/// prefer [`AveragePrecision`] (which is what MLflow calls `precision_recall_auc`, too). Needs all
+/// scores; a sort.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PrecisionRecallAuc;
 
@@ -190,7 +191,7 @@ ranking_metric! {
         |predictions| Ranked::of_two(this, predictions)?.auc().ok_or_else(|| one_class(this));
     AveragePrecision, |this| "average_precision",
         |predictions| Ok(Ranked::of_two(this, predictions)?.average_precision());
-    PrecisionRecallAuc, |this| "precision_recall_auc",
+    PrecisionRecallAuc, |this| "pr_auc",
         |predictions| Ok(trapezoids(&Ranked::of_two(this, predictions)?));
     PartialRocAuc, |this| "partial_roc_auc", |predictions| partial(this, predictions);
     MulticlassRocAuc, |this| match (this.scheme, this.average) {

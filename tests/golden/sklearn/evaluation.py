@@ -106,7 +106,7 @@ def classification(name, truth, proba, weight=None):
             precision, recall, _ = metrics.precision_recall_curve(truth, p, pos_label=1, **w)
             return metrics.auc(recall, precision)
 
-        f["precision_recall_auc"] = area
+        f["pr_auc"] = area
         f["top_1_accuracy"] = lambda: metrics.top_k_accuracy_score(truth, p, k=1, labels=labels, **w)
         f["expected_calibration_error"] = lambda: expected_calibration_error(p, truth == 1, ones, 10)
     else:
