@@ -7,11 +7,16 @@ mod common;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use common::trips;
 use mlops::core::conformance::skip;
+use mlops::core::random::SplitMix64;
 use mlops::core::report::{Chart, Grid, Report, Section, Tone};
+use mlops::core::{Classes, Predictions, Table, Task};
 use mlops::data::Profile;
+use mlops::train::Evaluation;
 use serde_json::Value as Json;
 
 /// What a script beside the page sees of it, and writes where `--dump-dom` shows it. The page forbids
@@ -191,6 +196,40 @@ fn a_profile_page_on_a_phone() {
             assert!(seen.found["text"].as_str().unwrap().contains("distance"), "{:#}", seen.found);
         }
         Err(reason) => skip("chromium", reason),
+    }
+}
+
+#[test]
+fn evaluation_pages_on_every_screen() {
+    let mut rng = SplitMix64::new(7);
+    let n = 2_000;
+    let carriers = StringArray::from_iter_values((0..n).map(|row| ["AA", "B6", "a rather long name"][row % 3]));
+    let data = Table::from_batch(RecordBatch::try_from_iter([("carrier", Arc::new(carriers) as ArrayRef)]).unwrap());
+    let target: Vec<f64> = (0..n).map(|_| f64::from(u8::from(rng.uniform() < 0.3))).collect();
+    let scores = target.iter().flat_map(|y| {
+        let p = (0.5 * y + rng.uniform()) / 1.5;
+        [1.0 - p, p]
+    });
+    let classes = Task::Classification { classes: Classes::Bool };
+    let classes = Predictions::new(classes, target.clone(), scores.collect()).unwrap();
+    let classes = Evaluation::of(classes).unwrap().with_name("flights:16").with_slices(&data, ["carrier"]).unwrap();
+    let answers = target.iter().map(|y| 10.0 * y + rng.uniform()).collect();
+    let numbers = Predictions::new(Task::Regression, target, answers).unwrap();
+    let numbers = Evaluation::of(numbers).unwrap().with_slices(&data, ["carrier"]).unwrap();
+    for (page, charts, parts) in [
+        (classes.to_html(), 5, ["flights:16", "Calibration of true", "roc_auc by slice", "Fairness by carrier"]),
+        (numbers.to_html(), 3, ["Evaluation", "rmse by slice", "True by predicted", "a rather long name"]),
+    ] {
+        for (width, dark) in [(1200, false), (360, true)] {
+            let seen = match browse(&page, width, dark) {
+                Ok(seen) => seen,
+                Err(reason) => return skip("chromium", reason),
+            };
+            check(&seen);
+            assert_eq!(seen.found["charts"].as_array().unwrap().len(), charts);
+            let text = seen.found["text"].as_str().unwrap();
+            parts.iter().for_each(|part| assert!(text.contains(part), "{part} is not in\n{text}"));
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 use mlops_core::compare::{Interval, check_pairs};
 use mlops_core::special::{beta_inc, chi_square_sf, normal_quantile};
-use mlops_core::{Error, Predictions, Result, Signature, Task};
+use mlops_core::{Error, Predictions, Result, Task};
 use serde::{Deserialize, Serialize};
 
 /// The areas under two correlated ROC curves and whether they differ, by the method of DeLong, DeLong
@@ -198,8 +198,8 @@ impl McNemar {
     /// weights than 0 and 1, and for a regression.
     pub fn compare(champion: &Predictions, challenger: &Predictions, method: McNemarMethod) -> Result<Self> {
         check_pairs(champion, challenger)?;
-        if champion.task == Task::Regression {
-            return Err(Error::unsupported("McNemar's test compares predicted classes, these are numbers"));
+        if !matches!(champion.task, Task::Classification { .. }) {
+            return Err(Error::unsupported("McNemar's test compares predicted classes, these are numbers or groups"));
         }
         if champion.weights.iter().flatten().any(|weight| *weight != 0.0 && *weight != 1.0) {
             return Err(Error::unsupported(
@@ -209,7 +209,7 @@ impl McNemar {
         let width = champion.width();
         let is_right = |predictions: &Predictions, row: usize| {
             let scores = &predictions.scores[row * width..(row + 1) * width];
-            Signature::choose(scores) as f64 == predictions.target[row]
+            predictions.decision.choose(scores) as f64 == predictions.target[row]
         };
         let (mut only_champion, mut only_challenger) = (0, 0);
         for row in (0..champion.num_rows()).filter(|row| champion.weight(*row) > 0.0) {
