@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | `LogisticRegression` | classes | Newton's method, sparse where columns are |
 //! | `LinearRegression`, `Ridge` | numbers | least squares |
+//! | `HistGradientBoosting` | classes or numbers | boosted trees on histograms, missing values and categories |
 //! | `RandomForest` | classes or numbers | trees grown by smartcore |
 //! | `Voting` | whatever its members learn | averaging their scores |
 //!
@@ -37,6 +38,8 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "boosting")]
+mod boosting;
 mod cross_validation;
 pub mod evaluation;
 #[cfg(feature = "forest")]
@@ -46,12 +49,14 @@ mod linear;
 pub mod metrics;
 pub mod search;
 mod selection;
-#[cfg(any(feature = "forest", feature = "linear"))]
+#[cfg(any(feature = "boosting", feature = "forest", feature = "linear"))]
 mod training;
-#[cfg(feature = "forest")]
+#[cfg(any(feature = "boosting", feature = "forest"))]
 mod trees;
 mod voting;
 
+#[cfg(feature = "boosting")]
+pub use boosting::{HistGradientBoosting, Loss};
 pub use cross_validation::{CrossValidation, CvResult, FoldResult, cross_validate};
 pub use evaluation::Evaluation;
 #[cfg(feature = "forest")]
@@ -68,7 +73,7 @@ pub use metrics::{
     ZeroDivision, ZeroOneLoss, score,
 };
 pub use selection::{Entry, Leaderboard, Selection, compare};
-#[cfg(feature = "forest")]
+#[cfg(any(feature = "boosting", feature = "forest"))]
 pub use trees::TreeModel;
 pub use voting::{Voting, VotingModel};
 
@@ -77,7 +82,11 @@ pub fn codecs() -> mlops_core::Codecs {
     let codecs =
         mlops_core::Codecs::empty().with_model::<VotingModel>().with_composite_trainer(Voting::KIND, Voting::read);
     #[cfg(feature = "forest")]
-    let codecs = codecs.with_model::<ForestModel>().with_model::<TreeModel>().with_trainer::<RandomForest>();
+    let codecs = codecs.with_model::<ForestModel>().with_trainer::<RandomForest>();
+    #[cfg(any(feature = "boosting", feature = "forest"))]
+    let codecs = codecs.with_model::<TreeModel>();
+    #[cfg(feature = "boosting")]
+    let codecs = codecs.with_trainer::<HistGradientBoosting>();
     #[cfg(feature = "linear")]
     let codecs = codecs
         .with_model::<LinearModel>()

@@ -27,6 +27,13 @@ impl TrainingSet {
     /// Reads features, target and weights, and refuses NaN. Rows of weight 0 are left out: they must
     /// not matter.
     pub(crate) fn read(data: &Table) -> Result<Self> {
+        let set = Self::read_with_missing(data)?;
+        set.refuse_values(f64::is_nan, "no value or NaN", "impute it first, or filter those rows")?;
+        Ok(set)
+    }
+
+    /// The same, with NaN where a feature has no value.
+    pub(crate) fn read_with_missing(data: &Table) -> Result<Self> {
         let features: Vec<String> = data.features().iter().map(|field| field.name().clone()).collect();
         if features.is_empty() {
             return Err(Error::schema("no feature columns: a model needs at least one column to learn from"));
@@ -41,7 +48,6 @@ impl TrainingSet {
         let target = read_target(data, &signature.task)?;
         let rows = data.num_rows();
         let set = Self { signature, rows, matrix, target, weights }.without_weightless_rows()?;
-        set.refuse_values(f64::is_nan, "no value or NaN", "impute it first, or filter those rows")?;
         set.check_classes(data)?;
         Ok(set)
     }

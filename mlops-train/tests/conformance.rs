@@ -7,7 +7,7 @@ use futures::executor::block_on;
 use libtest_mimic::Arguments;
 use mlops_core::conformance::{TrainerSubject, Trial, trainer};
 use mlops_core::{Codecs, Pipeline, Trainer};
-use mlops_train::{LinearRegression, LogisticRegression, RandomForest, Ridge, Voting};
+use mlops_train::{HistGradientBoosting, LinearRegression, LogisticRegression, RandomForest, Ridge, Voting};
 
 fn main() {
     let named = |trial: Trial| {
@@ -30,6 +30,10 @@ fn forest() -> RandomForest {
     RandomForest::new().with_n_trees(10).with_max_depth(5)
 }
 
+fn boosting() -> HistGradientBoosting {
+    HistGradientBoosting::new().with_max_iter(20).with_min_samples_leaf(5)
+}
+
 fn trials() -> Vec<Trial> {
     let logistic = || Box::new(LogisticRegression::new()) as Box<dyn Trainer>;
     let vote = || Voting::new().with(LogisticRegression::new()).with_weighted(forest(), 2.0);
@@ -42,6 +46,13 @@ fn trials() -> Vec<Trial> {
         subject("random_forest", || Box::new(forest()), Kind::Bool),
         subject("random_forest_of_three", || Box::new(forest()), Kind::ThreeTexts),
         subject("random_forest_of_numbers", || Box::new(forest()), Kind::Number),
+        subject("boosting", || Box::new(boosting()), Kind::Bool),
+        subject("boosting_of_three", || Box::new(boosting().with_subsample(0.7)), Kind::ThreeTexts),
+        subject(
+            "boosting_of_numbers",
+            || Box::new(boosting().with_max_features(0.5).with_categorical(["hour"])),
+            Kind::Number,
+        ),
         subject("voting", move || Box::new(vote()), Kind::Bool),
         subject("voting_of_numbers", move || Box::new(mean()), Kind::Number),
         subject("estimator", || Box::new(Pipeline::new().train(LogisticRegression::new())), Kind::Bool),

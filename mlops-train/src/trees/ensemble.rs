@@ -149,6 +149,11 @@ impl TreeEnsemble {
         self.layout.base.len()
     }
 
+    /// What each output starts from.
+    pub(crate) fn base(&self) -> &[f64] {
+        &self.layout.base
+    }
+
     /// The first output that a tree speaks for.
     pub(crate) fn output_of(&self, tree: usize) -> usize {
         self.firsts[tree] as usize

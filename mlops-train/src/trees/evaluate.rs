@@ -4,6 +4,8 @@
 //! are taken in step, and their waits overlap: eight trees for one row, eight rows for a batch. Both
 //! add leaves in the order of the trees, so that sums agree to the last bit.
 
+use std::ops::Range;
+
 use super::ensemble::{Aggregate, TreeEnsemble};
 use super::node::Node;
 
@@ -24,12 +26,20 @@ impl TreeEnsemble {
 
     /// The outputs of row-major rows of `width` numbers, with the same bits as row by row.
     pub(crate) fn score_rows(&self, rows: &[f64], width: usize, scores: &mut [f64]) {
+        let outputs = self.num_outputs();
+        scores.chunks_exact_mut(outputs).for_each(|scores| self.start(scores));
+        self.add_rows(0..self.num_trees(), rows, width, scores);
+        scores.chunks_exact_mut(outputs).for_each(|scores| self.finish(scores));
+    }
+
+    /// Adds what some trees say of rows to their scores.
+    pub(crate) fn add_rows(&self, trees: Range<usize>, rows: &[f64], width: usize, scores: &mut [f64]) {
         let blocks = rows.chunks(BLOCK * width).zip(scores.chunks_mut(BLOCK * self.num_outputs()));
         for (rows, scores) in blocks {
             if self.is_plain_for(rows) {
-                self.block_by(rows, width, scores, Node::next_plain);
+                self.block_by(trees.clone(), rows, width, scores, Node::next_plain);
             } else {
-                self.block_by(rows, width, scores, |node, x| node.next(x, &self.words));
+                self.block_by(trees.clone(), rows, width, scores, |node, x| node.next(x, &self.words));
             }
         }
     }
@@ -56,10 +66,16 @@ impl TreeEnsemble {
     }
 
     #[inline(always)]
-    fn block_by(&self, rows: &[f64], width: usize, scores: &mut [f64], next: impl Fn(Node, f64) -> u32) {
+    fn block_by(
+        &self,
+        trees: Range<usize>,
+        rows: &[f64],
+        width: usize,
+        scores: &mut [f64],
+        next: impl Fn(Node, f64) -> u32,
+    ) {
         let outputs = self.num_outputs();
-        scores.chunks_exact_mut(outputs).for_each(|scores| self.start(scores));
-        for (tree, root) in self.roots.iter().enumerate() {
+        for (tree, root) in trees.clone().zip(&self.roots[trees]) {
             let groups = rows.chunks(LANES * width).zip(scores.chunks_mut(LANES * outputs));
             for (rows, scores) in groups {
                 if rows.len() == LANES * width {
@@ -75,7 +91,6 @@ impl TreeEnsemble {
                 }
             }
         }
-        scores.chunks_exact_mut(outputs).for_each(|scores| self.finish(scores));
     }
 
     /// The leaves that walks from `at` end in.

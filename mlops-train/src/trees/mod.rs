@@ -16,6 +16,7 @@
 
 mod ensemble;
 mod evaluate;
+pub(crate) mod grow;
 mod link;
 mod model;
 mod node;
@@ -25,7 +26,7 @@ mod threshold;
 mod tree;
 
 pub(crate) use ensemble::{Layout, TreeEnsemble};
-pub(crate) use link::Link;
+pub(crate) use link::{Link, logistic, softmax};
 pub use model::TreeModel;
 pub(crate) use tree::{Split, Tree};
 pub(crate) use {

@@ -103,6 +103,11 @@ impl Tree {
         self.branch(Branch { step: Step::Split(split), cover, gain })
     }
 
+    /// Adds a branch that is still to become a split or a leaf.
+    pub(crate) fn open(&mut self, cover: f64) -> usize {
+        self.branch(Branch { step: Step::Leaf(usize::MAX), cover, gain: 0.0 })
+    }
+
     fn branch(&mut self, branch: Branch) -> usize {
         self.branches.push(branch);
         self.branches.len() - 1

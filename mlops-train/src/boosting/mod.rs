@@ -1,0 +1,9 @@
+//! Gradient boosting.
+
+mod fit;
+mod loss;
+mod recipe;
+mod stopping;
+
+pub use loss::Loss;
+pub use recipe::HistGradientBoosting;
