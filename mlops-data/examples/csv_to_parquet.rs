@@ -20,6 +20,6 @@ async fn main() -> Result<()> {
     let csv = Csv::at(&from);
     let written = ParquetSink::at(&to).with_overwrite(true).write_scan(&csv, Scan::all()).await?;
     let seconds = start.elapsed().as_secs_f64();
-    writeln!(std::io::stdout(), "{} rows, {} bytes, {seconds:.2} s", written.rows, written.bytes)?;
+    writeln!(std::io::stdout(), "{} rows, {} bytes, {seconds:.2} s", written.rows, written.bytes.unwrap_or(0))?;
     Ok(())
 }

@@ -20,7 +20,7 @@ use common::{block_on, check_sink, rows};
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use mlops_core::conformance::{data_source, run_all, service};
 use mlops_core::{DataSource, DataSourceExt, Error, ErrorKind, Scan, Table, col, lit};
-use mlops_data::{SqlDatabase, SqlSink, SqlSource};
+use mlops_data::{SinkExt, SqlDatabase, SqlSink, SqlSource};
 
 fn url() -> Option<String> {
     service("MLOPS_TEST_POSTGRES", "tests/services run postgres -- cargo test")
@@ -303,6 +303,22 @@ fn without_secret(error: &Error) {
 }
 
 #[tokio::test]
+async fn a_url_names_a_table() {
+    let Some(url) = url() else { return };
+    let schema = schema(&url, "named");
+    let named = format!("{url}#{schema}.t");
+    let sink = mlops_data::sink::open(&named, false).unwrap();
+    assert_eq!(sink.write_table(&Table::from_batch(rows(1, 20))).await.unwrap().rows, 20);
+    assert_eq!(mlops_data::source::open(&named).unwrap().read().await.unwrap().to_batch().unwrap(), rows(1, 20));
+    let secret = url.split(['@', '/', ':']).nth(4).unwrap();
+    let wrong = mlops_data::sink::open(named.replace(secret, "hunter2"), true).unwrap();
+    let error = wrong.write_table(&Table::from_batch(rows(1, 20))).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Denied, "{error}");
+    without_secret(&error);
+    assert!(!format!("{wrong:?}{}", wrong.name()).contains("hunter2"), "{wrong:?}");
+}
+
+#[tokio::test]
 async fn errors_say_what_to_do_and_keep_secrets() {
     let Some(url) = url() else { return };
     let database = SqlDatabase::connect(&url).await.unwrap();
@@ -422,7 +438,7 @@ async fn writes_every_type() {
     ];
     let batch = RecordBatch::try_from_iter_with_nullable(columns.map(|(name, column)| (name, column, true))).unwrap();
     let sink = SqlSink::create(&database, "t").in_schema(&schema);
-    assert_eq!(sink.write_table(&Table::from_batch(batch)).await.unwrap(), 2);
+    assert_eq!(sink.write_table(&Table::from_batch(batch)).await.unwrap().rows, 2);
     let seen = psql(&url, &schema, "SELECT *, pg_typeof(big), pg_typeof(instant), pg_typeof(list) FROM t");
     let expected = "-7|7|18446744073709551615|0.1|-Infinity|-123.45|\\x005cff|a\\b\tc|23:59:59.999999|\
         1969-12-31 23:59:59.999999+00|2016-02-29 23:59:59|{1,NULL}|numeric|timestamp with time zone|integer[]\n\

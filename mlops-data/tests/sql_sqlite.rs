@@ -16,7 +16,7 @@ use common::{block_on, check_sink, rows};
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use mlops_core::conformance::{data_source, run_all};
 use mlops_core::{DataSource, DataSourceExt, ErrorKind, Scan, Table, col, lit};
-use mlops_data::{SqlDatabase, SqlSink, SqlSource};
+use mlops_data::{MemorySource, SinkExt, SqlDatabase, SqlSink, SqlSource, sink, source};
 use tempfile::TempDir;
 
 fn types_db() -> String {
@@ -194,6 +194,42 @@ async fn a_loss_is_refused() {
     let decimals = Table::from_batch(RecordBatch::try_from_iter([("d", decimal)]).unwrap());
     let error = SqlSink::create(&database, "decimals").write_table(&decimals).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
+}
+
+#[tokio::test]
+async fn a_url_names_a_table() {
+    let directory = TempDir::new().unwrap();
+    let file = directory.path().join("trips.db");
+    let (url, made) = (format!("sqlite:{}#trips", file.display()), format!("sqlite:{}?mode=rwc#trips", file.display()));
+    let all = MemorySource::new(Table::from_batch(rows(1, 50)));
+    let missing = source::open(&url).unwrap().read().await.unwrap_err();
+    assert_eq!(missing.kind(), ErrorKind::NotFound, "{missing}");
+
+    let written = sink::open(&made, false).unwrap().write_scan(&all, Scan::all().with_limit(30)).await.unwrap();
+    assert_eq!(written.rows, 30);
+    assert_eq!(source::open(&url).unwrap().read().await.unwrap().to_batch().unwrap(), rows(1, 50).slice(0, 30));
+    let taken = sink::open(&url, false).unwrap().write_scan(&all, Scan::all()).await.unwrap_err();
+    assert_eq!(taken.kind(), ErrorKind::Conflict, "{taken}");
+    let replacing = sink::open(&url, true).unwrap();
+    replacing.write_scan(&all, Scan::all()).await.unwrap();
+    assert_eq!(
+        source::open(format!("sqlite:{}#main.trips", file.display())).unwrap().read().await.unwrap().num_rows(),
+        50
+    );
+    assert!(replacing.name().starts_with("trips of sqlite:"), "{}", replacing.name());
+
+    for (url, remedy) in [
+        ("sqlite:trips.db", "behind a '#'"),
+        ("postgres://me:hunter2@host/database", "behind a '#'"),
+        ("sqlite::memory:#trips", "SqlDatabase::connect"),
+    ] {
+        for error in [sink::open(url, false).unwrap_err(), source::open(url).unwrap_err()] {
+            assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+            assert!(error.to_string().contains(remedy) && !format!("{error:?}").contains("hunter2"), "{error:?}");
+        }
+    }
+    let no_file = mlops_data::Csv::at("postgres://me:hunter2@host/a.csv").read().await.unwrap_err();
+    assert!(!format!("{no_file:?}").contains("hunter2"), "{no_file:?}");
 }
 
 const ENDLESS: &str = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1) ";

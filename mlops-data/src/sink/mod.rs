@@ -6,6 +6,7 @@
 //! | [`CsvSink`] | text with a header |
 //! | [`JsonLinesSink`] | a JSON object a line |
 //! | [`ParquetSink`] | Parquet |
+//! | `sql::SqlSink` (features `sqlite`, `postgres`) | a table of a database, in one transaction |
 //!
 //! All of them stream: a few batches, and what the format keeps back, are in memory. A file is written
 //! under a name that no source looks at, flushed to the disk, and then given its name by a step that
@@ -64,8 +65,8 @@ pub use parquet::{Compression, ParquetSink};
 pub struct Written {
     /// Rows.
     pub rows: u64,
-    /// Bytes of the file.
-    pub bytes: u64,
+    /// Bytes of the file, if it is one.
+    pub bytes: Option<u64>,
 }
 
 /// Where data go. What it writes is there whole, or not at all.

@@ -1,14 +1,18 @@
 use mlops_core::Result;
 
 use super::Sink;
+use crate::source::named::database_url;
 use crate::source::place::Place;
 
 /// A sink for a file whose name tells its format: `.csv`, `.tsv`, `.txt`, `.parquet`, `.pq`, `.jsonl`,
-/// `.ndjson`, `.json`, `.arrow`, `.feather`, `.ipc`, `.arrows` (the stream format). It replaces what is there
-/// if `overwrite`.
+/// `.ndjson`, `.json`, `.arrow`, `.feather`, `.ipc`, `.arrows` (the stream format). Or for a table of a database:
+/// `sqlite:trips.db?mode=rwc#trips`, `postgres://user@host/database#trips` or `…#schema.trips`, the names as
+/// they are written. It replaces what is there, the file or the rows of the table, if `overwrite`.
 ///
 /// # Errors
-/// [`ErrorKind::Config`](mlops_core::ErrorKind::Config) for any other name. Nothing is written yet.
+/// [`ErrorKind::Config`](mlops_core::ErrorKind::Config) for any other name,
+/// [`Unsupported`](mlops_core::ErrorKind::Unsupported) for a database whose feature is off. Nothing is written
+/// yet.
 ///
 /// # Example
 /// ```
@@ -24,12 +28,11 @@ use crate::source::place::Place;
 /// # Ok(())
 /// # }
 /// ```
-#[cfg_attr(
-    not(any(feature = "csv", feature = "ipc", feature = "json", feature = "parquet")),
-    expect(unused_variables, reason = "without a format there is nothing to write")
-)]
 pub fn open(place: impl Into<Place>, overwrite: bool) -> Result<Box<dyn Sink>> {
     let place = place.into();
+    if let Some(url) = database_url(place.path()) {
+        return table_at(url, overwrite);
+    }
     // What a sink writes is not compressed as a whole, so the last extension is the one that counts.
     let extension = place.path().extension().map(|extension| extension.to_string_lossy().to_lowercase());
     match extension.as_deref() {
@@ -50,4 +53,14 @@ pub fn open(place: impl Into<Place>, overwrite: bool) -> Result<Box<dyn Sink>> {
         }
         _ => Err(crate::source::named::unknown(place.path())),
     }
+}
+
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+fn table_at(url: &str, overwrite: bool) -> Result<Box<dyn Sink>> {
+    Ok(Box::new(crate::source::sql::SqlSink::at(url, overwrite)?))
+}
+
+#[cfg(not(any(feature = "postgres", feature = "sqlite")))]
+fn table_at(_: &str, _: bool) -> Result<Box<dyn Sink>> {
+    Err(crate::source::named::no_database())
 }

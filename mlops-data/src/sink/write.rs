@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use super::Written;
 use super::file::Staged;
-use super::format::{Encoder, Format, Target};
+use super::format::{Format, Target};
 use super::upload::Upload;
 use crate::source::background::blocking;
 use crate::source::place::Site;
@@ -55,14 +55,10 @@ fn write_all<F: Format>(format: &F, schema: &SchemaRef, mut told: mpsc::Receiver
                 encoder.write(&batch)?;
                 rows += batch.num_rows() as u64;
             }
-            Some(Told::Done) => return Ok(Written { rows, bytes: finish(encoder)? }),
+            Some(Told::Done) => return Ok(Written { rows, bytes: Some(encoder.finish()?.commit()?) }),
             None => return Err(Error::new(ErrorKind::Cancelled, "the sink was dropped before it was done")),
         }
     }
-}
-
-fn finish(encoder: Box<dyn Encoder>) -> Result<u64> {
-    encoder.finish()?.commit()
 }
 
 fn target<F: Format>(format: &F) -> Result<Target> {

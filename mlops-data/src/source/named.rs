@@ -13,6 +13,17 @@ pub(crate) fn extension(path: &Path) -> Option<String> {
     }
 }
 
+/// The URL of a database, which may hold a password.
+pub(crate) fn database_url(path: &Path) -> Option<&str> {
+    path.to_str().filter(|text| matches!(text.split_once(':'), Some(("postgres" | "postgresql" | "sqlite", _))))
+}
+
+/// The refusal of a database by a build that knows none.
+#[cfg(not(any(feature = "postgres", feature = "sqlite")))]
+pub(crate) fn no_database() -> Error {
+    Error::unsupported("this build knows no databases: turn the feature 'postgres' or 'sqlite' of mlops-data on")
+}
+
 /// The refusal of a name that tells no format that this build knows.
 pub(crate) fn unknown(path: &Path) -> Error {
     let known = [
@@ -31,10 +42,12 @@ pub(crate) fn unknown(path: &Path) -> Error {
 
 /// A source for files whose name tells their format: `.csv`, `.tsv`, `.txt`, `.parquet`, `.pq`, `.jsonl`,
 /// `.ndjson`, `.json`, `.arrow`, `.arrows`, `.feather`, `.ipc`, the texts also with `.gz` or `.zst` behind.
-/// A pattern such as `data/*.parquet` tells it too.
+/// A pattern such as `data/*.parquet` tells it too. Or for a table of a database: `sqlite:trips.db#trips`,
+/// `postgres://user@host/database#trips` or `…#schema.trips`, the names as they are written.
 ///
 /// # Errors
-/// [`ErrorKind::Config`](mlops_core::ErrorKind::Config) for any other name. Nothing is read yet.
+/// [`ErrorKind::Config`](mlops_core::ErrorKind::Config) for any other name,
+/// [`Unsupported`](mlops_core::ErrorKind::Unsupported) for a database whose feature is off. Nothing is read yet.
 ///
 /// # Example
 /// ```
@@ -52,6 +65,9 @@ pub(crate) fn unknown(path: &Path) -> Error {
 /// ```
 pub fn open(place: impl Into<Place>) -> Result<Box<dyn DataSource>> {
     let place = place.into();
+    if let Some(url) = database_url(place.path()) {
+        return table_at(url);
+    }
     match extension(place.path()).as_deref() {
         #[cfg(feature = "csv")]
         Some("csv" | "txt") => Ok(Box::new(super::Csv::at(place))),
@@ -65,4 +81,14 @@ pub fn open(place: impl Into<Place>) -> Result<Box<dyn DataSource>> {
         Some("arrow" | "arrows" | "feather" | "ipc") => Ok(Box::new(super::ArrowIpc::at(place))),
         _ => Err(unknown(place.path())),
     }
+}
+
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+fn table_at(url: &str) -> Result<Box<dyn DataSource>> {
+    Ok(Box::new(super::sql::SqlSource::at(url)?))
+}
+
+#[cfg(not(any(feature = "postgres", feature = "sqlite")))]
+fn table_at(_: &str) -> Result<Box<dyn DataSource>> {
+    Err(no_database())
 }

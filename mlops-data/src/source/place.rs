@@ -120,7 +120,7 @@ impl Place {
             return Ok(Site::Local(path));
         }
         if self.opened.get().is_none() {
-            let opened = open(&url, &self.options).context("url", text)?;
+            let opened = open(&url, &self.options).context("url", without_password(&url))?;
             // Another thread may have been faster; both are the same.
             let _ = self.opened.set(opened);
         }
@@ -141,6 +141,13 @@ fn is_url(text: &str) -> bool {
     text.split_once("://").is_some_and(|(scheme, _)| {
         scheme.len() > 1 && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.'))
     })
+}
+
+fn without_password(url: &Url) -> Url {
+    let mut shown = url.clone();
+    // It can't be set where there can be none.
+    let _ = shown.set_password(None);
+    shown
 }
 
 /// A pattern's characters are none of a URL's.

@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use futures::stream::iter;
 use mlops_core::random::SplitMix64;
 use mlops_core::{BatchStream, DataSourceExt, Error, ErrorKind, Table};
-use mlops_data::{SqlDatabase, SqlSink, SqlSource};
+use mlops_data::{Sink, SinkExt, SqlDatabase, SqlSink, SqlSource};
 
 pub(crate) fn block_on(trial: BoxFuture<'static, ()>) {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(trial);
@@ -56,7 +56,7 @@ pub(crate) async fn check_sink(database: &SqlDatabase) {
     assert_eq!(source.read().await.unwrap_err().kind(), ErrorKind::NotFound, "a table was left");
 
     let written = SqlSink::create(database, &table).write_table(&Table::from_batch(batch.clone())).await.unwrap();
-    assert_eq!(written, 1000);
+    assert_eq!((written.rows, written.bytes), (1000, None));
     assert_eq!(source.read().await.unwrap().to_batch().unwrap(), batch);
     let error = SqlSink::create(database, &table).write_table(&Table::from_batch(batch.clone())).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");

@@ -64,16 +64,50 @@ impl SqlDatabase {
     /// [`Denied`](mlops_core::ErrorKind::Denied) for wrong credentials,
     /// [`Unavailable`](mlops_core::ErrorKind::Unavailable) if nobody answers.
     pub async fn connect(url: &str) -> Result<Self> {
+        let database = Self::of(url)?;
+        match database.backend {
+            #[cfg(feature = "postgres")]
+            Backend::Postgres(server) => {
+                server.connect(Access::Read).await?;
+                Ok(Self { backend: Backend::Postgres(server), ..database })
+            }
+            #[cfg(feature = "sqlite")]
+            Backend::Sqlite(library) => {
+                let library = Arc::new(library.anchored().await?);
+                Ok(Self { backend: Backend::Sqlite(library), ..database })
+            }
+        }
+    }
+
+    /// The database at `url` as at [`connect`](Self::connect), which is not connected to before the first
+    /// scan or write: wrong credentials are an error there.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`](mlops_core::ErrorKind::Config) for a URL that is none, and for a database in
+    /// memory, which would be another one with each connection;
+    /// [`Unsupported`](mlops_core::ErrorKind::Unsupported) if the feature for it is off.
+    pub fn at(url: &str) -> Result<Self> {
+        let database = Self::of(url)?;
+        match &database.backend {
+            #[cfg(feature = "sqlite")]
+            Backend::Sqlite(library) if library.is_in_memory() => Err(Error::config(
+                "a database in memory is another one with each connection: hold on to one by SqlDatabase::connect, \
+                 and make its sources and sinks of that",
+            )),
+            _ => Ok(database),
+        }
+    }
+
+    fn of(url: &str) -> Result<Self> {
         match url.split_once(':').map(|(scheme, _)| scheme) {
             #[cfg(feature = "postgres")]
             Some("postgres" | "postgresql") => {
                 let server = postgres::Server::at(url)?;
-                server.connect(Access::Read).await?;
                 Ok(Self { name: server.name(), backend: Backend::Postgres(Arc::new(server)) })
             }
             #[cfg(feature = "sqlite")]
             Some("sqlite") => {
-                let library = sqlite::Library::at(url).await?;
+                let library = sqlite::Library::at(url)?;
                 Ok(Self { name: library.name(), backend: Backend::Sqlite(Arc::new(library)) })
             }
             #[cfg(not(feature = "postgres"))]

@@ -3,12 +3,12 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, SchemaRef, TimeUnit, TimestampNanosecondType};
-use futures::StreamExt;
-use futures::stream::iter;
-use mlops_core::{BatchStream, Error, Result, ResultExt, Table};
+use async_trait::async_trait;
+use mlops_core::{BatchStream, Error, Result, ResultExt};
 
 use super::database::{Access, Backend, SqlDatabase};
 use super::statement::{TableName, quoted};
+use crate::sink::{Sink, Written};
 
 /// A table of a [`SqlDatabase`] that rows are written to, all of them or none.
 ///
@@ -21,16 +21,25 @@ use super::statement::{TableName, quoted};
 /// what its own types can read. A loss is an error: nanoseconds (neither database has them), and for
 /// SQLite decimals and NaN. Times with a zone are written in UTC; SQLite doesn't keep the zone.
 ///
+/// # Errors
+/// Writing fails with [`ErrorKind::Conflict`](mlops_core::ErrorKind::Conflict) if a table to be made is
+/// there, [`NotFound`](mlops_core::ErrorKind::NotFound) if one to append to is not,
+/// [`Schema`](mlops_core::ErrorKind::Schema) for columns that it does not have,
+/// [`Data`](mlops_core::ErrorKind::Data) for values that it does not take,
+/// [`Unsupported`](mlops_core::ErrorKind::Unsupported) for types that the database does not have.
+/// In each case nothing was written. If the connection is lost while the database commits, it may
+/// have been.
+///
 /// # Example
 /// ```
 /// # #[cfg(feature = "sqlite")] {
 /// use mlops_core::{DataSourceExt, Table};
-/// use mlops_data::{SqlDatabase, SqlSink, SqlSource};
+/// use mlops_data::{SinkExt, SqlDatabase, SqlSink, SqlSource};
 ///
 /// # tokio::runtime::Builder::new_multi_thread().build()?.block_on(async {
 /// let database = SqlDatabase::connect("sqlite::memory:").await?;
 /// let day = Table::from_batch(arrow::array::record_batch!(("delay", Int64, [3, 20]))?);
-/// assert_eq!(SqlSink::create(&database, "delays").write_table(&day).await?, 2);
+/// assert_eq!(SqlSink::create(&database, "delays").write_table(&day).await?.rows, 2);
 /// SqlSink::append(&database, "delays").write_table(&day).await?;
 /// assert_eq!(SqlSource::table(&database, "delays").read().await?.num_rows(), 4);
 /// SqlSink::replace(&database, "delays").write_table(&day).await?;
@@ -79,18 +88,21 @@ impl SqlSink {
         self
     }
 
-    /// Writes what the stream gives, batches of `schema`; how many rows it were.
-    ///
-    /// # Errors
-    /// The error of the stream; [`ErrorKind::Conflict`](mlops_core::ErrorKind::Conflict) if a table to
-    /// be made is there, [`NotFound`](mlops_core::ErrorKind::NotFound) if one to append to is not,
-    /// [`Schema`](mlops_core::ErrorKind::Schema) for columns that it does not have,
-    /// [`Data`](mlops_core::ErrorKind::Data) for values that it does not take,
-    /// [`Unsupported`](mlops_core::ErrorKind::Unsupported) for types that the database does not have.
-    /// In each case nothing was written. If the connection is lost while the database commits, it may
-    /// have been.
-    pub async fn write(&self, schema: SchemaRef, batches: BatchStream) -> Result<u64> {
-        let written = match &self.database.backend {
+    /// The table that a URL names (see [`sink::open`](crate::sink::open)).
+    pub(crate) fn at(url: &str, overwrite: bool) -> Result<Self> {
+        let (database, table) = TableName::at(url)?;
+        Ok(Self { database, table, mode: if overwrite { Mode::Replace } else { Mode::Create } })
+    }
+}
+
+#[async_trait]
+impl Sink for SqlSink {
+    fn name(&self) -> String {
+        format!("{} of {}", self.table.shown(), self.database.name())
+    }
+
+    async fn write(&self, schema: SchemaRef, batches: BatchStream) -> Result<Written> {
+        let rows = match &self.database.backend {
             #[cfg(feature = "postgres")]
             Backend::Postgres(server) => {
                 server.connect(Access::Write).await?.write(self.mode, &self.table, &schema, batches).await
@@ -100,16 +112,7 @@ impl SqlSink {
                 library.connect(Access::Write).await?.write(self.mode, &self.table, &schema, batches).await
             }
         };
-        written.context("table", self.table.shown())
-    }
-
-    /// Writes the rows of a table.
-    ///
-    /// # Errors
-    /// As [`write`](Self::write).
-    pub async fn write_table(&self, table: &Table) -> Result<u64> {
-        let batches: Vec<_> = table.batches().to_vec();
-        self.write(Arc::clone(table.schema()), iter(batches).map(Ok).boxed()).await
+        Ok(Written { rows: rows.context("table", self.table.shown())?, bytes: None })
     }
 }
 

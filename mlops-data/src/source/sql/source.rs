@@ -36,7 +36,7 @@ use crate::source::pushdown::{check_scan, needed_columns};
 /// ```
 /// # #[cfg(feature = "sqlite")] {
 /// use mlops_core::{DataSourceExt, Scan, Table, col, lit};
-/// use mlops_data::{SqlDatabase, SqlSink, SqlSource};
+/// use mlops_data::{SinkExt, SqlDatabase, SqlSink, SqlSource};
 ///
 /// # tokio::runtime::Builder::new_multi_thread().build()?.block_on(async {
 /// let database = SqlDatabase::connect("sqlite::memory:").await?;
@@ -80,6 +80,12 @@ impl SqlSource {
     /// Write `$1`, `$2`, … where it has [parameters](Self::with_parameter).
     pub fn query(database: &SqlDatabase, sql: impl Into<String>) -> Self {
         Self::of(database, Relation::Query(Statement { sql: sql.into(), parameters: Vec::new() }))
+    }
+
+    /// The table that a URL names (see [`source::open`](crate::source::open)).
+    pub(crate) fn at(url: &str) -> Result<Self> {
+        let (database, table) = TableName::at(url)?;
+        Ok(Self::of(&database, Relation::Table(table)))
     }
 
     fn of(database: &SqlDatabase, relation: Relation) -> Self {

@@ -1,7 +1,9 @@
 //! SQL text. Names are quoted and values are bound: nothing that a program or a user gave is spliced
 //! in, except the query that a program wrote itself.
 
-use mlops_core::Literal;
+use mlops_core::{Error, Literal, Result};
+
+use super::database::SqlDatabase;
 
 /// SQL and the values of its parameters, `$1` and up.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -35,6 +37,23 @@ pub(super) struct TableName {
 impl TableName {
     pub(super) fn new(table: impl Into<String>) -> Self {
         Self { schema: None, table: table.into() }
+    }
+
+    /// The database and the table of a URL such as `postgres://user@host/database#table`, which may hold a
+    /// password and is not shown.
+    pub(super) fn at(url: &str) -> Result<(SqlDatabase, Self)> {
+        let named = url.rsplit_once('#').filter(|(_, table)| !table.is_empty());
+        let (url, table) = named.ok_or_else(|| {
+            Error::config(
+                "the URL of the database names no table: write it behind a '#', as in postgres://host/database#table \
+                 or sqlite:file.db#table",
+            )
+        })?;
+        let name = match table.split_once('.') {
+            Some((schema, table)) => Self { schema: Some(schema.to_owned()), table: table.to_owned() },
+            None => Self::new(table),
+        };
+        Ok((SqlDatabase::at(url)?, name))
     }
 
     /// The name as it is written in SQL.

@@ -34,6 +34,7 @@ const STEPS: i32 = 10_000;
 pub(in crate::source::sql) struct Library {
     options: SqliteConnectOptions,
     name: String,
+    in_memory: bool,
     /// A database in memory is gone with its last connection.
     _anchor: Option<tokio::sync::Mutex<SqliteConnection>>,
 }
@@ -46,7 +47,7 @@ pub(in crate::source::sql) struct Session {
 }
 
 impl Library {
-    pub(in crate::source::sql) async fn at(url: &str) -> Result<Self> {
+    pub(in crate::source::sql) fn at(url: &str) -> Result<Self> {
         let name = url.split_once('?').map_or(url, |(name, _)| name).to_owned();
         let options = SqliteConnectOptions::from_str(url).map_err(|e| sql_error("read the URL", &name, e))?;
         let options = options.disable_statement_logging().row_buffer_size(ROWS_AHEAD);
@@ -54,10 +55,18 @@ impl Library {
         if !in_memory && options.get_filename().is_dir() {
             return Err(is_directory(options.get_filename()));
         }
-        let library = Self { options, name, _anchor: None };
-        let connection = library.connect(Access::Read).await?.into_connection();
-        let anchor = in_memory.then(|| tokio::sync::Mutex::new(connection));
-        Ok(Self { _anchor: anchor, ..library })
+        Ok(Self { options, name, in_memory, _anchor: None })
+    }
+
+    /// Connects once, and stays connected to a database in memory.
+    pub(in crate::source::sql) async fn anchored(&self) -> Result<Self> {
+        let connection = self.connect(Access::Read).await?.into_connection();
+        let anchor = self.in_memory.then(|| tokio::sync::Mutex::new(connection));
+        Ok(Self { options: self.options.clone(), name: self.name(), in_memory: self.in_memory, _anchor: anchor })
+    }
+
+    pub(in crate::source::sql) fn is_in_memory(&self) -> bool {
+        self.in_memory
     }
 
     pub(in crate::source::sql) fn name(&self) -> String {
