@@ -76,7 +76,7 @@ proptest! {
         let (fitted, features) = recipe.fit_transform(&table, &Run::default()).unwrap();
 
         // What was fitted knows the future of no row, but all of the past of rows to come.
-        let later: Vec<Event> = (0..3).map(|key| (key, Some(30), None)).chain([(0, None, None)]).collect();
+        let later: Vec<Event> = (0..3).map(|key| (key, Some(21), None)).chain([(0, None, None)]).collect();
         let later_table = self::table(&later);
         let served = fitted.apply(later_table.to_batch().unwrap()).unwrap();
         let codecs = Codecs::default().with(mlops_data::codecs());

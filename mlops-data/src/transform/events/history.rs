@@ -130,8 +130,8 @@ impl Events {
             Feature::Rolling { window: Window::Seconds(seconds), statistic } => {
                 let earliest = time.saturating_sub(clock.ticks(seconds));
                 let start = self.times.partition_point(|event| *event < earliest);
-                // The earliest that is known may have had others at its time.
-                if start == 0 && self.forgotten && self.times.first().is_none_or(|first| earliest <= *first) {
+                // The whole span before the last event is remembered, and so that of all later times.
+                if start == 0 && self.forgotten && self.times.last().is_none_or(|last| time < *last) {
                     return None;
                 }
                 compute(statistic, &self.values[start..end.max(start)])
