@@ -39,6 +39,7 @@
 //! | [`Deduplicate`] | keeps one training row of each key | nothing |
 //! | [`RandomOverSampler`] | repeats training rows of rare classes | nothing |
 //! | [`RandomUnderSampler`] | leaves out training rows of frequent classes | nothing |
+//! | [`Smote`] | makes training rows of rare classes, between others | nothing |
 //! | [`Select`] | chooses columns | nothing |
 //!
 //! What all of them keep to:
@@ -143,7 +144,7 @@ pub use self::power::{PowerMethod, PowerTransformer};
 pub use self::quantile::{OutputDistribution, QuantileTransformer};
 pub use self::quantiles::QuantileMethod;
 pub use self::robust::RobustScaler;
-pub use self::rows::{Deduplicate, Keep, RandomOverSampler, RandomUnderSampler, SamplingStrategy};
+pub use self::rows::{Deduplicate, Keep, RandomOverSampler, RandomUnderSampler, SamplingStrategy, Smote};
 pub use self::scale::StandardScaler;
 pub use self::select::{Select, SelectMode};
 pub use self::spline::{Extrapolation, Knots, SplineTransformer};
@@ -183,6 +184,7 @@ pub(crate) fn codecs() -> Codecs {
         .with_transformer::<Lag>()
         .with_transformer::<RandomOverSampler>()
         .with_transformer::<RandomUnderSampler>()
+        .with_transformer::<Smote>()
         .with_transformer::<Rolling>()
         .with_transformer::<Select>()
         .with_transformer::<StandardScaler>()

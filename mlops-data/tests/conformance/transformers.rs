@@ -13,7 +13,7 @@ use mlops_core::{Codecs, Pipeline, Role, Table, Transformer, col, lit};
 use mlops_data::transform::{
     Clip, ColumnTransformer, DateParts, Deduplicate, Derive, DropCategory, EmptyColumns, FeatureHasher, FeatureUnion,
     Frequency, FunctionTransformer, HandleUnknown, Keep, LabelEncoder, Lag, OneHotEncoder, OrdinalEncoder, Part,
-    RandomOverSampler, RandomUnderSampler, Remainder, Rolling, SamplingStrategy, Select, SimpleImputer, Smooth,
+    RandomOverSampler, RandomUnderSampler, Remainder, Rolling, SamplingStrategy, Select, SimpleImputer, Smooth, Smote,
     StandardScaler, Statistic, TargetEncoder, Window,
 };
 
@@ -242,11 +242,17 @@ fn other_rows() -> Vec<TransformerSubject> {
         .then(Deduplicate::by(["city", "deck"]))
         .then(RandomOverSampler::new())
         .then(StandardScaler::on(["distance"]));
+    let made = Pipeline::new()
+        .then(Deduplicate::by(["id"]))
+        .then(Select::drop(["city", "deck", "alone", "born", "departs"]))
+        .then(SimpleImputer::median(["age", "fare"]))
+        .then(Smote::new());
     vec![
         rows("deduplicate", Box::new(Deduplicate::by(["city", "fare"]))),
         rows("deduplicate_last", Box::new(Deduplicate::by(["alone"]).with_keep(Keep::Last))),
         rows("random_over_sampler", Box::new(RandomOverSampler::new().with_sampling_strategy(ratio))),
         rows("random_under_sampler", Box::new(RandomUnderSampler::new())),
+        rows("smote", Box::new(made)).with_row_order(),
         rows("pipeline_of_other_rows", Box::new(prepared)).with_row_order(),
     ]
 }

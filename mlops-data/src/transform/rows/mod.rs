@@ -3,6 +3,7 @@
 
 mod deduplicate;
 mod sampler;
+mod smote;
 
 use std::sync::Arc;
 
@@ -10,6 +11,7 @@ use mlops_core::{Chain, Transform};
 
 pub use self::deduplicate::{Deduplicate, Keep};
 pub use self::sampler::{RandomOverSampler, RandomUnderSampler, SamplingStrategy};
+pub use self::smote::Smote;
 
 /// What is done with rows that are served.
 fn nothing() -> Arc<dyn Transform> {

@@ -81,7 +81,13 @@ pub enum SamplingStrategy {
 }
 
 impl SamplingStrategy {
-    fn ratio(self) -> Result<f64> {
+    /// How many rows a class is to have at least, when there are more made of it.
+    pub(super) fn most(self, classes: &[Vec<usize>]) -> Result<usize> {
+        let most = classes.iter().map(Vec::len).max().unwrap_or(0);
+        Ok((most as f64 * self.ratio()?) as usize)
+    }
+
+    pub(super) fn ratio(self) -> Result<f64> {
         match self {
             Self::Balanced => Ok(1.0),
             Self::Ratio(ratio) if ratio > 0.0 && ratio <= 1.0 => Ok(ratio),
@@ -119,7 +125,7 @@ impl RandomUnderSampler {
 }
 
 /// The rows of each class.
-fn rows_by_class(data: &Table) -> Result<Vec<Vec<usize>>> {
+pub(super) fn rows_by_class(data: &Table) -> Result<Vec<Vec<usize>>> {
     let field = data.target()?;
     let column = data.column(field.name())?;
     let Task::Classification { classes } = Task::of(&column, field)? else {
@@ -150,8 +156,7 @@ impl Transformer for RandomOverSampler {
     fn learn_transform(&self, data: &Table, run: &Run) -> Result<(Arc<dyn Transform>, Table)> {
         let fitted = self.learn(data, run)?;
         let classes = rows_by_class(data)?;
-        let most = classes.iter().map(Vec::len).max().unwrap_or(0);
-        let wanted = (most as f64 * self.sampling_strategy.ratio()?) as usize;
+        let wanted = self.sampling_strategy.most(&classes)?;
         let mut rows: Vec<usize> = (0..data.num_rows()).collect();
         for (class, members) in (0..).zip(&classes).filter(|(_, members)| !members.is_empty()) {
             let mut rng = SplitMix64::stream(run.seed, class);
