@@ -3,14 +3,16 @@ use mlops_core::{Error, Learner, Named, Result, Roles, Transformer};
 use serde::{Deserialize, Serialize};
 
 use super::columns::{Fitted, NumberMap, owned};
-use super::learn::{Values, check_columns, check_numeric, learner, ready};
+use super::learn::{check_columns, check_numeric, learner, ready};
+use super::ranks::Quantiles;
 
 /// Keeps numbers between two limits, given or learned: a value beyond a limit becomes the limit
 /// (winsorising). Infinities become limits too, so it makes columns safe for steps that need finite
 /// numbers.
 ///
 /// Nulls and NaN stay what they are; outputs are `Float64`. Learned limits are exact quantiles
-/// (numpy's, by linear interpolation), for which fitting holds 8 bytes a value.
+/// (numpy's, by linear interpolation), for which fitting takes up to four passes in memory that does not
+/// grow with the rows, and one for a column of few different values.
 ///
 /// # Errors
 /// Fitting fails with [`ErrorKind::Config`] if the lower limit is above the upper or no number, or a
@@ -102,9 +104,8 @@ impl Transformer for Clip {
                         "quantiles {lower} and {upper} are no limits: give 0 <= lower <= upper <= 1"
                     )));
                 }
-                let start = |field: &Field| check_numeric(field).map(|()| Values::default());
-                let finish = move |name: &str, values| between(name, values, lower, upper);
-                learner(schema, roles, &self.columns, start, finish)
+                let start = |field: &Field| check_numeric(field).map(|()| Quantiles::new([lower, upper]));
+                learner(schema, roles, &self.columns, start, between)
             }
             Limits::Values { lower, upper } => {
                 check_columns(schema, roles, &self.columns)?;
@@ -116,18 +117,20 @@ impl Transformer for Clip {
     }
 }
 
-fn between(name: &str, mut values: Values, lower: f64, upper: f64) -> Result<ClippedColumn> {
-    let limits = StoredLimits { lower: values.quantile(lower), upper: values.quantile(upper) };
-    match (limits.lower, limits.upper) {
-        (Some(lower), Some(upper)) if lower.is_finite() && upper.is_finite() => ClippedColumn::try_from(limits),
-        (None, _) | (_, None) => Err(Error::data(format!(
+#[expect(clippy::needless_pass_by_value, reason = "a learner ends with the fold")]
+fn between(name: &str, limits: Quantiles<2>) -> Result<ClippedColumn> {
+    let Some([lower, upper]) = limits.finish()? else {
+        return Err(Error::data(format!(
             "column '{name}' has no value to learn limits from: give the limits, or leave it out"
-        ))),
-        (Some(lower), Some(upper)) => Err(Error::data(format!(
+        )));
+    };
+    if !(lower.is_finite() && upper.is_finite()) {
+        return Err(Error::data(format!(
             "the limits learned for column '{name}' are {lower} and {upper}: \
              it has too many infinities; choose other quantiles, or give the limits"
-        ))),
+        )));
     }
+    ClippedColumn::try_from(StoredLimits { lower: Some(lower), upper: Some(upper) })
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

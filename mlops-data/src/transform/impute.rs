@@ -214,7 +214,7 @@ enum Gathered {
     Frequencies(Frequencies),
     Moments(Moments),
     Nothing(Fill),
-    Quantiles(Quantiles),
+    Quantiles(Quantiles<1>),
     Texts(Groups<u64>),
 }
 

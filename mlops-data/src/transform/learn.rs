@@ -268,6 +268,7 @@ impl Values {
 
     /// The `q`-quantile by linear interpolation between the two nearest values, as numpy's; `None`
     /// without values. Linear time: the values are partitioned, not sorted.
+    #[cfg(test)]
     pub(super) fn quantile(&mut self, q: f64) -> Option<f64> {
         let last = self.0.len().checked_sub(1)?;
         let position = q * last as f64;

@@ -21,8 +21,8 @@ const BITS: u32 = 16;
 /// matter; ranges of more than 262,144 values are narrowed by further passes, at most four in all. So
 /// memory does not grow with the rows. NaN counts as missing.
 #[derive(Clone, Debug)]
-pub(super) struct Quantiles {
-    shares: Vec<f64>,
+pub(super) struct Quantiles<const N: usize> {
+    shares: [f64; N],
     /// Values in order that are known: where they stand, and what they are.
     found: Vec<(u64, f64)>,
     count: u64,
@@ -67,17 +67,21 @@ fn value_of(key: u64) -> f64 {
     f64::from_bits(if key >> 63 == 1 { key ^ 1 << 63 } else { !key })
 }
 
-impl Quantiles {
+impl<const N: usize> Quantiles<N> {
     /// Of these shares of the values, in 0..=1.
-    pub(super) fn new(shares: impl Into<Vec<f64>>) -> Self {
+    pub(super) fn new(shares: [f64; N]) -> Self {
         let state = State::Counted { values: Ints::default(), counts: Vec::new() };
-        Self { shares: shares.into(), found: Vec::new(), count: 0, state }
+        Self { shares, found: Vec::new(), count: 0, state }
     }
 
     /// The quantiles, in the order of the shares; `None` without values.
-    pub(super) fn finish(&self) -> Result<Option<Vec<f64>>> {
+    pub(super) fn finish(&self) -> Result<Option<[f64; N]>> {
         let Some(last) = self.count.checked_sub(1) else { return Ok(None) };
-        self.shares.iter().map(|share| self.quantile(*share, last)).collect::<Result<_>>().map(Some)
+        let mut quantiles = [0.0; N];
+        for (quantile, share) in quantiles.iter_mut().zip(self.shares) {
+            *quantile = self.quantile(share, last)?;
+        }
+        Ok(Some(quantiles))
     }
 
     fn quantile(&self, share: f64, last: u64) -> Result<f64> {
@@ -205,7 +209,7 @@ fn narrower(
     ranges
 }
 
-impl ColumnFold for Quantiles {
+impl<const N: usize> ColumnFold for Quantiles<N> {
     fn update(&mut self, column: &ArrayRef, name: &str) -> Result<()> {
         match &mut self.state {
             State::Counted { values, counts } => {
@@ -255,7 +259,7 @@ impl ColumnFold for Quantiles {
             }
             (State::Counted { .. }, State::Ranges(theirs)) => {
                 let mine = std::mem::replace(&mut self.state, State::Ranges(theirs));
-                let mine = Self { shares: Vec::new(), found: Vec::new(), count: 0, state: mine };
+                let mine = Self { shares: self.shares, found: Vec::new(), count: 0, state: mine };
                 return self.merge(mine);
             }
         }
@@ -305,7 +309,7 @@ mod tests {
     use super::*;
     use crate::transform::learn::Values;
 
-    fn quantiles(values: &[f64], shares: &[f64]) -> (Option<Vec<f64>>, usize) {
+    fn quantiles<const N: usize>(values: &[f64], shares: [f64; N]) -> (Option<[f64; N]>, usize) {
         let mut start = Quantiles::new(shares);
         for pass in 1.. {
             let mut parts = [start.clone(), start.clone(), start.clone()];
@@ -326,7 +330,7 @@ mod tests {
 
     fn check(values: &[f64]) -> usize {
         let shares = [0.0, 0.25, 0.5, 0.9, 0.999, 1.0];
-        let (actual, passes) = quantiles(values, &shares);
+        let (actual, passes) = quantiles(values, shares);
         let mut all = Values::of(values.to_vec());
         let expected: Vec<u64> = shares.iter().map(|share| all.quantile(*share).unwrap().to_bits()).collect();
         assert_eq!(actual.unwrap().into_iter().map(f64::to_bits).collect::<Vec<_>>(), expected);
@@ -348,7 +352,7 @@ mod tests {
         // One value more often than values are kept.
         let often = (0..700_000).map(|i| if i % 2 == 0 { 0.1 } else { rng.uniform() }).collect::<Vec<f64>>();
         assert_eq!(check(&often), 4);
-        assert_eq!(quantiles(&[], &[0.5]).0, None);
+        assert_eq!(quantiles(&[], [0.5]).0, None);
     }
 
     #[test]

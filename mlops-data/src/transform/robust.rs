@@ -3,15 +3,16 @@ use mlops_core::{Error, Learner, Named, Result, Roles, Transformer};
 use serde::{Deserialize, Serialize};
 
 use super::columns::{NumberMap, owned};
-use super::learn::{Values, check_numeric, infinities, learner, no_values};
+use super::learn::{check_numeric, infinities, learner, no_values};
 use super::min_max::LEAST_SCALE;
 use super::normal::normal_quantile;
+use super::ranks::Quantiles;
 
 /// Centres numeric columns on their median and divides them by the distance of two quantiles, which
 /// outliers do not move (scikit-learn's `RobustScaler`).
 ///
-/// Learns exact quantiles (numpy's, by linear interpolation) in one pass, for which fitting holds 8
-/// bytes a value. Nulls and NaN are left out of the fit and stay what they are; a column whose
+/// Learns exact quantiles (numpy's, by linear interpolation), for which fitting takes up to four passes in
+/// memory that does not grow with the rows, and one for a column of few different values. Nulls and NaN are left out of the fit and stay what they are; a column whose
 /// quantiles are equal has the scale 1. Outputs are `Float64`.
 ///
 /// # Errors
@@ -94,10 +95,8 @@ impl RobustScaler {
         self
     }
 
-    fn finish(&self, name: &str, mut values: Values) -> Result<RobustColumn> {
-        let (lower, upper) = self.quantile_range;
-        let quantiles = [lower / 100.0, 0.5, upper / 100.0].map(|level| values.quantile(level));
-        let [Some(lower), Some(center), Some(upper)] = quantiles else { return Err(no_values(name)) };
+    fn finish(&self, name: &str, quantiles: &Quantiles<3>) -> Result<RobustColumn> {
+        let [lower, center, upper] = quantiles.finish()?.ok_or_else(|| no_values(name))?;
         let range = upper - lower;
         if !(center.is_finite() && range.is_finite()) {
             return Err(infinities(name));
@@ -135,8 +134,9 @@ impl Transformer for RobustScaler {
             ));
         }
         let recipe = self.clone();
-        let start = |field: &Field| check_numeric(field).map(|()| Values::default());
-        learner(schema, roles, &self.columns, start, move |name, values| recipe.finish(name, values))
+        let levels = [lower / 100.0, 0.5, upper / 100.0];
+        let start = |field: &Field| check_numeric(field).map(|()| Quantiles::new(levels));
+        learner(schema, roles, &self.columns, start, move |name, quantiles| recipe.finish(name, &quantiles))
     }
 }
 
