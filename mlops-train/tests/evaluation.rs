@@ -170,7 +170,7 @@ fn fairness_agrees_with_fairlearn() {
 fn by_carrier() -> (Evaluation, Table) {
     let good = drawn(300, 1, 2.0);
     let bad = drawn(300, 2, 0.1);
-    let take = |row: usize| if row % 3 == 0 { &bad } else { &good };
+    let take = |row: usize| if row.is_multiple_of(3) { &bad } else { &good };
     let scores: Vec<f64> = (0..300).map(|row| take(row).scores[2 * row + 1]).collect();
     let carriers = StringArray::from_iter((0..300).map(|row| match row {
         row if row % 3 == 0 => Some("UA"),
