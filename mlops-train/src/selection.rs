@@ -2,11 +2,12 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
+use mlops_core::folds::Splitter;
 use mlops_core::progress::Progress;
 use mlops_core::{Error, Metric, Model, Result, ResultExt, Run, Table, Trainer};
 use serde::Serialize;
 
-use crate::cross_validation::{CrossValidation, CvResult};
+use crate::cross_validation::{CvResult, cross_validate};
 use crate::metrics::{Scores, score};
 
 /// How the best of several recipes is chosen: by one metric, on validation rows if there are any
@@ -35,8 +36,8 @@ use crate::metrics::{Scores, score};
 pub struct Selection {
     /// The first one chooses; the others are reported.
     pub metrics: Vec<Arc<dyn Metric>>,
-    /// Cross-validates every candidate on the training rows.
-    pub cross_validation: Option<CrossValidation>,
+    /// Cross-validates every candidate on the training rows, on the folds of any splitter.
+    pub cross_validation: Option<Arc<dyn Splitter>>,
     /// Rows that no candidate learns from.
     pub validation: Option<Table>,
 }
@@ -54,10 +55,10 @@ impl Selection {
         self
     }
 
-    /// Cross-validates every candidate on the training rows.
+    /// Cross-validates every candidate on the training rows, on the folds of any splitter.
     #[must_use]
-    pub fn with_cross_validation(mut self, cross_validation: CrossValidation) -> Self {
-        self.cross_validation = Some(cross_validation);
+    pub fn with_cross_validation(mut self, splitter: impl Splitter + 'static) -> Self {
+        self.cross_validation = Some(Arc::new(splitter));
         self
     }
 
@@ -122,7 +123,7 @@ fn check<'a>(candidates: &[(String, Box<dyn Trainer>)], selection: &'a Selection
 fn judge(name: &str, trainer: &dyn Trainer, data: &Table, selection: &Selection, run: &Run) -> Result<Entry> {
     let metrics: Vec<&dyn Metric> = selection.metrics.iter().map(AsRef::as_ref).collect();
     let cross_validation = match &selection.cross_validation {
-        Some(folds) => Some(folds.score(trainer, data, &metrics, run)?),
+        Some(splitter) => Some(cross_validate(trainer, data, splitter.as_ref(), &metrics, run)?),
         None => None,
     };
     let start = Instant::now();

@@ -56,11 +56,8 @@ fn check(search: &Search, bench: &Bench) -> Result<()> {
         if search.space[..i].iter().any(|(other, _)| other == path) {
             return Err(Error::config(format!("'{path}' is varied twice: give all of its values at once")));
         }
-        let ends = [0.0, 1.0 - f64::EPSILON];
-        for share in ends {
-            let point: Vec<Json> =
-                search.space.iter().enumerate().map(|(j, (_, of))| of.at(if i == j { share } else { 0.0 })).collect();
-            let spec = bench.recipe(&point, 0).context("setting", path)?;
+        for share in [0.0, 1.0 - f64::EPSILON] {
+            let spec = bench.recipe_with([(path, values.at(share))], 0).context("setting", path)?;
             bench.codecs.trainer(&spec).context("setting", path)?;
         }
     }

@@ -95,8 +95,9 @@ impl<'a> Journal<'a> {
                 RunEntry::tag(TRIAL, job.trial),
                 RunEntry::tag(PARENT, &self.parent.id),
             ]);
-            entries.extend(params(settings).into_iter().map(|(key, value)| RunEntry::Param { key, value }));
-            let run = RunRecord::started(id, &self.experiment, format!("trial {}", job.trial), 0);
+            let mut run = RunRecord::started(id, &self.experiment, format!("trial {}", job.trial), 0);
+            run.params = params(settings);
+            entries.extend(run.params.iter().map(|(key, value)| RunEntry::param(key, value)));
             self.trials.insert(job.trial, run);
         }
         let step = job.rung as i64;

@@ -77,10 +77,19 @@ impl Bench {
 
     /// The recipe of a trial.
     pub(super) fn recipe(&self, point: &[Json], rung: usize) -> Result<Spec> {
+        self.recipe_with(self.paths.iter().zip(point.iter().cloned()), rung)
+    }
+
+    /// The recipe with some settings, and what a rung gives.
+    pub(super) fn recipe_with<'a>(
+        &self,
+        settings: impl IntoIterator<Item = (&'a String, Json)>,
+        rung: usize,
+    ) -> Result<Spec> {
         let wrong = |e: serde_json::Error| Error::internal("a recipe is no JSON").with_source(e);
         let mut spec = serde_json::to_value(&self.recipe).map_err(wrong)?;
-        for (path, value) in self.paths.iter().zip(point) {
-            set(&mut spec, path, value.clone())?;
+        for (path, value) in settings {
+            set(&mut spec, path, value)?;
         }
         if let Some(Resource::Setting { path, most }) = &self.resource {
             let share = (*most as f64 * self.shares[rung]).round() as u64;
