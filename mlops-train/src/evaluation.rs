@@ -57,8 +57,8 @@ pub use pictures::{ClassPictures, Residuals, ResidualsBin};
 pub use slices::Slice;
 
 use crate::metrics::{
-    Accuracy, AveragePrecision, BalancedAccuracy, Brier, ClassificationReport, ConfusionMatrix,
-    ExpectedCalibrationError, ExplainedVariance, F1, LogLoss, Mae, Mape, MatthewsCorrcoef, MaxError,
+    Accuracy, AveragePrecision, BalancedAccuracy, Brier, ClassificationReport, ConfusionMatrix, Coverage,
+    ExpectedCalibrationError, ExplainedVariance, F1, IntervalWidth, LogLoss, Mae, Mape, MatthewsCorrcoef, MaxError,
     MedianAbsoluteError, Mse, MulticlassAverage, MulticlassRocAuc, Precision, R2, Recall, Rmse, RocAuc,
 };
 
@@ -93,7 +93,7 @@ pub struct Evaluation {
     pub confusion: Option<ConfusionMatrix>,
     /// The curves of the second of two classes, or of each of up to ten.
     pub curves: Vec<ClassPictures>,
-    /// How far off numbers are, for numbers.
+    /// How far off numbers are, for numbers with or without bounds.
     pub residuals: Option<Residuals>,
     /// Segments, the worst first; those whose first metric is not defined last.
     pub slices: Vec<Slice>,
@@ -159,6 +159,7 @@ fn usual(predictions: &Predictions) -> Vec<Arc<dyn Metric>> {
         ($($metric:expr),* $(,)?) => { vec![$(Arc::new($metric) as Arc<dyn Metric>),*] };
     }
     match (&predictions.task, predictions.width()) {
+        (Task::Interval { .. }, _) => shared![Rmse, Coverage, IntervalWidth, Mae, MedianAbsoluteError, MaxError, R2],
         (Task::Regression, _) => {
             shared![Rmse, Mae, Mse, MedianAbsoluteError, MaxError, Mape, R2, ExplainedVariance]
         }
@@ -207,6 +208,7 @@ impl Evaluation {
     ///
     /// # Errors
     /// [`ErrorKind::Data`](mlops_core::ErrorKind::Data) without a row of a weight above 0,
+    /// [`ErrorKind::Unsupported`](mlops_core::ErrorKind::Unsupported) for a clustering,
     /// [`ErrorKind::Config`](mlops_core::ErrorKind::Config) for two metrics of one name; as
     /// [`Metric::score`], except that a metric may be not defined.
     pub fn by(predictions: Predictions, metrics: impl IntoIterator<Item = Arc<dyn Metric>>) -> Result<Self> {
@@ -223,8 +225,8 @@ impl Evaluation {
             return Err(Error::data("an evaluation of no rows: predict at least one row of a weight above 0"));
         }
         let metrics = measure(&predictions, &judges)?;
-        let is_regression = predictions.task == Task::Regression;
-        let confusion = if is_regression { None } else { Some(ConfusionMatrix::of(&predictions)?) };
+        let is_quantity = predictions.task.is_quantity();
+        let confusion = if is_quantity { None } else { Some(ConfusionMatrix::of(&predictions)?) };
         Ok(Self {
             name: String::new(),
             task: predictions.task.clone(),
@@ -233,7 +235,7 @@ impl Evaluation {
             per_class: confusion.as_ref().map(ClassificationReport::of_matrix).transpose()?,
             confusion,
             curves: pictures::of_classes(&predictions)?,
-            residuals: is_regression.then(|| Residuals::of(&predictions)),
+            residuals: is_quantity.then(|| Residuals::of(&predictions)),
             slices: Vec::new(),
             fairness: Vec::new(),
             predictions,
@@ -286,7 +288,7 @@ impl Evaluation {
         let columns: Vec<String> = columns.into_iter().map(Into::into).collect();
         self.slices = slices::slices(&self.predictions, &self.judges, data, &columns)?;
         self.fairness = Vec::new();
-        if self.task != Task::Regression && self.predictions.width() == 2 {
+        if !self.task.is_quantity() && self.predictions.width() == 2 {
             let of = |column: &String| Fairness::of(column, &self.slices, &self.predictions).context("column", column);
             self.fairness = columns.iter().map(of).collect::<Result<_>>()?;
         }

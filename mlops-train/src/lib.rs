@@ -65,12 +65,12 @@ pub use forest::{ForestModel, MaxFeatures, RandomForest};
 pub use linear::{LinearModel, LinearRegression, LogisticModel, LogisticRegression, Ridge};
 pub use metrics::{
     Accuracy, Average, AveragePrecision, BalancedAccuracy, Binning, Brier, CalibrationCurve, ClassificationReport,
-    CohenKappa, ConfusionMatrix, Cost, D2Brier, D2LogLoss, D2Pinball, D2Tweedie, DetCurve, ExpectedCalibrationError,
-    ExplainedVariance, F1, FBeta, Fold, FoldMetric, GainCurve, HammingLoss, Jaccard, KappaWeights, LogLoss, Mae, Mape,
-    MatthewsCorrcoef, MaxError, MedianAbsoluteError, Mse, Msle, Multiclass, MulticlassAverage,
-    MulticlassAveragePrecision, MulticlassRocAuc, PartialRocAuc, PinballLoss, Precision, PrecisionRecallAuc,
-    PrecisionRecallCurve, R2, Recall, Rmse, Rmsle, RocAuc, RocCurve, Scores, TopKAccuracy, TweedieDeviance,
-    ZeroDivision, ZeroOneLoss, score,
+    CohenKappa, ConfusionMatrix, Cost, Coverage, D2Brier, D2LogLoss, D2Pinball, D2Tweedie, DetCurve,
+    ExpectedCalibrationError, ExplainedVariance, F1, FBeta, Fold, FoldMetric, GainCurve, HammingLoss, IntervalWidth,
+    Jaccard, KappaWeights, LogLoss, Mae, Mape, MatthewsCorrcoef, MaxError, MedianAbsoluteError, Mse, Msle, Multiclass,
+    MulticlassAverage, MulticlassAveragePrecision, MulticlassRocAuc, PartialRocAuc, PinballLoss, Precision,
+    PrecisionRecallAuc, PrecisionRecallCurve, R2, Recall, Rmse, Rmsle, RocAuc, RocCurve, Scores, TopKAccuracy,
+    TweedieDeviance, ZeroDivision, ZeroOneLoss, score,
 };
 pub use selection::{Entry, Leaderboard, Selection, compare};
 #[cfg(any(feature = "boosting", feature = "forest"))]

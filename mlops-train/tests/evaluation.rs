@@ -389,6 +389,15 @@ fn hostile_or_empty_input_is_refused_or_shown() {
     infinite.to_json().unwrap();
     assert!(infinite.to_html().contains("rmse has no value"));
 
+    // Bounds are judged beside the number; groups without labels are another matter.
+    let task = Task::Interval { coverage: 0.9 };
+    let bounds = Predictions::new(task, vec![1.0, 2.0], vec![1.5, 0.0, 3.0, 2.0, 2.5, 3.0]).unwrap();
+    let bounds = Evaluation::of(bounds).unwrap();
+    assert_eq!(["coverage", "interval_width", "max_error"].map(|name| bounds.get(name).unwrap()), [0.5, 1.75, 0.5]);
+    assert_eq!((logged(&bounds)["max_error"], bounds.to_html().contains("Residuals")), (0.5, true));
+    let groups = Predictions::new(Task::Clustering { clusters: 2 }, vec![1.0], vec![0.1, 0.9]).unwrap();
+    assert_eq!(Evaluation::of(groups).unwrap_err().kind(), ErrorKind::Unsupported);
+
     // A name is text, not markup; more classes than curves are drawn for.
     let classes: Vec<String> = (0..40).map(|i| format!("<b>{i:02}")).collect();
     let scores = (0..40).flat_map(|row| (0..40).map(move |class| if row == class { 0.61 } else { 0.01 })).collect();

@@ -2,7 +2,7 @@ use std::fmt::{self, Debug};
 use std::sync::Arc;
 
 use mlops_core::compare::{Bootstrap, Interval, compare, score_interval};
-use mlops_core::{Error, Metric, Predictions, Result, Task};
+use mlops_core::{Error, Metric, Predictions, Result};
 use serde::Serialize;
 
 use super::Evaluation;
@@ -250,9 +250,9 @@ impl NoWorseThan<'_> {
         if let Some(metric) = &self.metric {
             return Arc::clone(metric);
         }
-        match (&self.champion.task, self.champion.predictions().width()) {
-            (Task::Regression, _) => Arc::new(Rmse),
-            (_, 2) => Arc::new(RocAuc),
+        match self.champion.predictions().width() {
+            _ if self.champion.task.is_quantity() => Arc::new(Rmse),
+            2 => Arc::new(RocAuc),
             _ => Arc::new(LogLoss),
         }
     }

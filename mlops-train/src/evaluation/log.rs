@@ -1,4 +1,4 @@
-use mlops_core::{Metric, Result, RunEntry, RunId, Task, Tracker};
+use mlops_core::{Metric, Result, RunEntry, RunId, Tracker};
 
 use super::Evaluation;
 use crate::metrics::{
@@ -21,7 +21,7 @@ impl Evaluation {
             }
         }
         let p = self.predictions();
-        if self.task == Task::Regression {
+        if self.task.is_quantity() {
             let sum: f64 = (0..p.num_rows()).map(|row| p.weight(row) * p.target[row]).sum();
             entries.push(of("sum_on_target", sum));
             entries.push(of("mean_on_target", sum / p.num_rows() as f64));

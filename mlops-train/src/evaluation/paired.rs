@@ -206,11 +206,8 @@ impl McNemar {
                 "McNemar's test counts rows, it takes no weights: compare by the bootstrap (mlops_core::compare)",
             ));
         }
-        let width = champion.width();
-        let is_right = |predictions: &Predictions, row: usize| {
-            let scores = &predictions.scores[row * width..(row + 1) * width];
-            predictions.decision.choose(scores) as f64 == predictions.target[row]
-        };
+        let is_right =
+            |predictions: &Predictions, row: usize| predictions.chosen(row) as f64 == predictions.target[row];
         let (mut only_champion, mut only_challenger) = (0, 0);
         for row in (0..champion.num_rows()).filter(|row| champion.weight(*row) > 0.0) {
             match (is_right(champion, row), is_right(challenger, row)) {

@@ -88,9 +88,10 @@ pub struct ResidualsBin {
 impl Residuals {
     pub(super) fn of(predictions: &Predictions) -> Self {
         const HISTOGRAM: usize = 24;
+        let width = predictions.width();
         let mut rows: Vec<(f64, f64, f64)> = (0..predictions.num_rows())
             .filter(|row| predictions.weight(*row) > 0.0)
-            .map(|row| (predictions.scores[row], predictions.target[row], predictions.weight(row)))
+            .map(|row| (predictions.scores[row * width], predictions.target[row], predictions.weight(row)))
             .collect();
         rows.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.total_cmp(&b.1)).then(a.2.total_cmp(&b.2)));
         let mut sorted: Vec<f64> = rows.iter().map(|(answer, truth, _)| truth - answer).collect();

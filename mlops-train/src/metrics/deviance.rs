@@ -2,7 +2,7 @@ use mlops_core::{Error, Metric, Predictions, Result, Task};
 use serde::{Deserialize, Serialize};
 
 use super::fold::{FoldMetric, Spread, Sums, counted, fold_metric};
-use super::{check_setting, numbers};
+use super::{answer, check_setting, numbers};
 
 /// The mean deviance of a Tweedie distribution: of power 0 the squared error, 1 Poisson's, 2 the
 /// gamma distribution's, between 1 and 2 for sums with many zeros such as claims.
@@ -173,7 +173,7 @@ fn x_ln_x(x: f64) -> f64 {
 
 /// The deviance of a row.
 fn deviance(metric: &dyn Metric, power: f64, rows: &Predictions, row: usize) -> Result<f64> {
-    let (y, mu) = (rows.target[row], rows.scores[row]);
+    let (y, mu) = (rows.target[row], answer(rows, row));
     let truth_fits = match power {
         p if p >= 2.0 => y > 0.0,
         p if p >= 1.0 => y >= 0.0,

@@ -10,6 +10,7 @@
 //! | probabilities | [`LogLoss`], [`Brier`], [`D2LogLoss`], [`D2Brier`], [`TopKAccuracy`] | [`ExpectedCalibrationError`] |
 //! | the ranking of rows | | [`RocAuc`], [`PartialRocAuc`], [`MulticlassRocAuc`], [`AveragePrecision`], [`MulticlassAveragePrecision`], [`PrecisionRecallAuc`] |
 //! | numbers | [`Mae`], [`Mse`], [`Rmse`], [`Mape`], [`Msle`], [`Rmsle`], [`R2`], [`ExplainedVariance`], [`MaxError`], [`PinballLoss`], [`TweedieDeviance`], [`D2Tweedie`] | [`MedianAbsoluteError`], [`D2Pinball`] |
+//! | bounds of numbers | [`Coverage`], [`IntervalWidth`] | |
 //!
 //! What is in the first column is a [`FoldMetric`]: pieces of any size, in any order, [merged](Fold)
 //! from any number of threads or machines, give the same value to the last bit, for their sums are
@@ -28,6 +29,7 @@ mod confusion;
 mod curves;
 mod deviance;
 mod fold;
+mod intervals;
 mod labels;
 mod numbers;
 mod probabilities;
@@ -52,6 +54,7 @@ pub use curves::{
 };
 pub use deviance::{D2Tweedie, TweedieDeviance};
 pub use fold::{Fold, FoldMetric, MetricState, Spread, Sums};
+pub use intervals::{Coverage, IntervalWidth};
 pub use labels::{Average, F1, FBeta, Jaccard, Precision, Recall, ZeroDivision};
 pub use numbers::{ExplainedVariance, Mae, Mape, MaxError, Mse, Msle, PinballLoss, R2, Rmse, Rmsle};
 pub use probabilities::{Brier, D2Brier, D2LogLoss, LogLoss, TopKAccuracy};
@@ -96,6 +99,7 @@ fn all() -> Vec<Box<dyn Metric>> {
     all.extend(boxed![
         AveragePrecision,
         Brier,
+        Coverage,
         D2Brier,
         D2LogLoss,
         D2Pinball::absolute_error(),
@@ -104,6 +108,7 @@ fn all() -> Vec<Box<dyn Metric>> {
         D2Tweedie::poisson(),
         ExpectedCalibrationError::default(),
         ExplainedVariance,
+        IntervalWidth,
         LogLoss,
         Mae,
         Mape,
@@ -167,21 +172,26 @@ fn classes<'a>(metric: &dyn Metric, task: &'a Task) -> Result<&'a Classes> {
     match task {
         Task::Classification { classes } => Ok(classes),
         _ => Err(Error::unsupported(format!(
-            "{} judges classes, the predictions are numbers: use rmse, mae, mse or r2",
+            "{} judges classes, these predictions are none: use rmse, mae, mse or r2",
             metric.name()
         ))),
     }
 }
 
-/// Refuses what is no regression.
+/// Refuses what predicts no number.
 fn numbers(metric: &dyn Metric, task: &Task) -> Result<()> {
-    if *task == Task::Regression {
+    if task.is_quantity() {
         return Ok(());
     }
     Err(Error::unsupported(format!(
-        "{} judges numbers, the predictions are classes: use accuracy, f1, log_loss or roc_auc",
+        "{} judges numbers, these predictions are none: use accuracy, f1, log_loss or roc_auc",
         metric.name()
     )))
+}
+
+/// The number that was predicted, without its bounds.
+fn answer(rows: &Predictions, row: usize) -> f64 {
+    rows.scores[row * rows.width()]
 }
 
 fn check_setting(metric: &dyn Metric, setting: &str, value: f64, fits: bool) -> Result<()> {

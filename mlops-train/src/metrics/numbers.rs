@@ -2,7 +2,7 @@ use mlops_core::{Error, Metric, Predictions, Result, Task};
 use serde::{Deserialize, Serialize};
 
 use super::fold::{FoldMetric, Spread, Sums, counted, fold_metric};
-use super::{check_setting, numbers};
+use super::{answer, check_setting, numbers};
 
 /// A metric that is the mean of a value of each row.
 macro_rules! mean_metric {
@@ -26,7 +26,7 @@ macro_rules! mean_metric {
 
             fn update(&self, state: &mut Sums, rows: &Predictions) -> Result<()> {
                 for (row, $weight) in counted(rows) {
-                    let ($truth, $answer, $sums) = (rows.target[row], rows.scores[row], &mut *state);
+                    let ($truth, $answer, $sums) = (rows.target[row], answer(rows, row), &mut *state);
                     $sums.count($weight);
                     $value;
                 }
@@ -121,15 +121,15 @@ macro_rules! log_metric {
 
             fn update(&self, state: &mut Sums, rows: &Predictions) -> Result<()> {
                 for (row, weight) in counted(rows) {
-                    let (truth, answer) = (rows.target[row], rows.scores[row]);
-                    if truth <= -1.0 || answer <= -1.0 {
+                    let (truth, told) = (rows.target[row], answer(rows, row));
+                    if truth <= -1.0 || told <= -1.0 {
                         return Err(Error::data(format!(
-                            "{} is for numbers above -1, row {row} is {truth} and was predicted as {answer}",
+                            "{} is for numbers above -1, row {row} is {truth} and was predicted as {told}",
                             self.name()
                         )));
                     }
                     state.count(weight);
-                    state.add_square(0, weight, truth.ln_1p() - answer.ln_1p());
+                    state.add_square(0, weight, truth.ln_1p() - told.ln_1p());
                 }
                 Ok(())
             }
@@ -199,7 +199,7 @@ impl FoldMetric for PinballLoss {
     fn update(&self, state: &mut Sums, rows: &Predictions) -> Result<()> {
         for (row, weight) in counted(rows) {
             state.count(weight);
-            state.add(0, weight, pinball(self.alpha, rows.target[row] - rows.scores[row]));
+            state.add(0, weight, pinball(self.alpha, rows.target[row] - answer(rows, row)));
         }
         Ok(())
     }
@@ -240,7 +240,7 @@ impl FoldMetric for MaxError {
     fn update(&self, state: &mut Sums, rows: &Predictions) -> Result<()> {
         for (row, weight) in counted(rows) {
             state.count(weight);
-            state.note((rows.target[row] - rows.scores[row]).abs());
+            state.note((rows.target[row] - answer(rows, row)).abs());
         }
         Ok(())
     }
@@ -282,7 +282,7 @@ impl FoldMetric for R2 {
         for (row, weight) in counted(rows) {
             target.add(weight, rows.target[row]);
             errors.count(weight);
-            errors.add_square(0, weight, rows.target[row] - rows.scores[row]);
+            errors.add_square(0, weight, rows.target[row] - answer(rows, row));
         }
         Ok(())
     }
@@ -310,7 +310,7 @@ impl FoldMetric for ExplainedVariance {
     fn update(&self, (target, errors): &mut Self::State, rows: &Predictions) -> Result<()> {
         for (row, weight) in counted(rows) {
             target.add(weight, rows.target[row]);
-            errors.add(weight, rows.target[row] - rows.scores[row]);
+            errors.add(weight, rows.target[row] - answer(rows, row));
         }
         Ok(())
     }

@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use super::fold::{Sums, counted};
 use super::numbers::{explained, pinball};
-use super::{check_rows, check_setting, numbers};
+use super::{answer, check_rows, check_setting, numbers};
 
 /// The median of the absolute errors: what a few rows that are far off do not change. Needs all
 /// rows; a sort.
@@ -70,7 +70,7 @@ impl Metric for MedianAbsoluteError {
     fn score(&self, predictions: &Predictions) -> Result<f64> {
         numbers(self, &predictions.task)?;
         check_rows(self, predictions)?;
-        let error = |(row, weight): (usize, f64)| ((predictions.target[row] - predictions.scores[row]).abs(), weight);
+        let error = |(row, weight): (usize, f64)| ((predictions.target[row] - answer(predictions, row)).abs(), weight);
         quantile(self, counted(predictions).map(error), 0.5)
     }
 }
@@ -94,7 +94,7 @@ impl Metric for D2Pinball {
         for (row, weight) in counted(predictions) {
             let y = predictions.target[row];
             sums.count(weight);
-            sums.add(0, weight, pinball(self.alpha, y - predictions.scores[row]));
+            sums.add(0, weight, pinball(self.alpha, y - answer(predictions, row)));
             sums.add(1, weight, pinball(self.alpha, y - own));
         }
         sums.check_two(self)?;
