@@ -207,9 +207,9 @@ impl Evaluation {
     /// By given metrics, of which the first orders slices.
     ///
     /// # Errors
-    /// [`ErrorKind::Data`](mlops_core::ErrorKind::Data) without a row of a weight above 0,
-    /// [`ErrorKind::Unsupported`](mlops_core::ErrorKind::Unsupported) for a clustering,
-    /// [`ErrorKind::Config`](mlops_core::ErrorKind::Config) for two metrics of one name; as
+    /// [`ErrorKind::Data`] without a row of a weight above 0,
+    /// [`ErrorKind::Unsupported`] for a clustering,
+    /// [`ErrorKind::Config`] for two metrics of one name; as
     /// [`Metric::score`], except that a metric may be not defined.
     pub fn by(predictions: Predictions, metrics: impl IntoIterator<Item = Arc<dyn Metric>>) -> Result<Self> {
         let judges: Vec<Arc<dyn Metric>> = metrics.into_iter().collect();
@@ -281,9 +281,9 @@ impl Evaluation {
     /// Costs the metrics once a column, and 4 bytes a row and column.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`](mlops_core::ErrorKind::NotFound) or
-    /// [`ErrorKind::Schema`](mlops_core::ErrorKind::Schema) for a column that is not there or has no
-    /// segments, [`ErrorKind::Data`](mlops_core::ErrorKind::Data) for a table of other rows.
+    /// [`ErrorKind::NotFound`] or
+    /// [`ErrorKind::Schema`] for a column that is not there or has no
+    /// segments, [`ErrorKind::Data`] for a table of other rows.
     pub fn with_slices<S: Into<String>>(mut self, data: &Table, columns: impl IntoIterator<Item = S>) -> Result<Self> {
         let columns: Vec<String> = columns.into_iter().map(Into::into).collect();
         self.slices = slices::slices(&self.predictions, &self.judges, data, &columns)?;
@@ -298,8 +298,8 @@ impl Evaluation {
     /// The value of a metric.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`](mlops_core::ErrorKind::NotFound) if it was not asked for,
-    /// [`ErrorKind::Data`](mlops_core::ErrorKind::Data) if it is not defined.
+    /// [`ErrorKind::NotFound`] if it was not asked for,
+    /// [`ErrorKind::Data`] if it is not defined.
     pub fn get(&self, metric: &str) -> Result<f64> {
         let Some(found) = self.metrics.iter().find(|value| value.metric == metric) else {
             let names: Vec<&str> = self.metrics.iter().map(|value| value.metric.as_str()).collect();

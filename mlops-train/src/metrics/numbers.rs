@@ -1,14 +1,14 @@
-use mlops_core::{Error, Metric, Predictions, Result, Task};
+use mlops_core::{Error, Predictions, Result, Task};
 use serde::{Deserialize, Serialize};
 
 use super::fold::{FoldMetric, Spread, Sums, counted, fold_metric};
 use super::{answer, check_setting, numbers};
 
-/// A metric that is the mean of a value of each row.
+/// A metric that is the mean of a value of each row, which comes with its weight.
 macro_rules! mean_metric {
     (
         $(#[$doc:meta])*
-        $name:ident, $text:literal, |$sums:ident, $weight:ident, $truth:ident, $answer:ident| $value:expr $(, $root:ident)?
+        $name:ident, $text:literal, |$sums:ident, $row:ident, $truth:ident, $answer:ident| $value:expr $(, $root:ident)?
     ) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,9 +25,9 @@ macro_rules! mean_metric {
             }
 
             fn update(&self, state: &mut Sums, rows: &Predictions) -> Result<()> {
-                for (row, $weight) in counted(rows) {
-                    let ($truth, $answer, $sums) = (rows.target[row], answer(rows, row), &mut *state);
-                    $sums.count($weight);
+                for $row in counted(rows) {
+                    let ($truth, $answer, $sums) = (rows.target[$row.0], answer(rows, $row.0), &mut *state);
+                    $sums.count($row.1);
                     $value;
                 }
                 Ok(())
@@ -52,7 +52,7 @@ mean_metric! {
     /// assert_eq!(Mae.score(&predictions)?, 2.0);
     /// # Ok::<(), mlops_core::Error>(())
     /// ```
-    Mae, "mae", |sums, weight, truth, answer| sums.add(0, weight, (truth - answer).abs())
+    Mae, "mae", |sums, row, truth, answer| sums.add(0, row.1, (truth - answer).abs())
 }
 
 mean_metric! {
@@ -67,7 +67,7 @@ mean_metric! {
     /// assert_eq!(Mse.score(&predictions)?, 5.0);
     /// # Ok::<(), mlops_core::Error>(())
     /// ```
-    Mse, "mse", |sums, weight, truth, answer| sums.add_square(0, weight, truth - answer)
+    Mse, "mse", |sums, row, truth, answer| sums.add_square(0, row.1, truth - answer)
 }
 
 mean_metric! {
@@ -82,7 +82,7 @@ mean_metric! {
     /// assert_eq!(Rmse.score(&predictions)?, 12.5f64.sqrt());
     /// # Ok::<(), mlops_core::Error>(())
     /// ```
-    Rmse, "rmse", |sums, weight, truth, answer| sums.add_square(0, weight, truth - answer), sqrt
+    Rmse, "rmse", |sums, row, truth, answer| sums.add_square(0, row.1, truth - answer), sqrt
 }
 
 mean_metric! {
@@ -99,57 +99,27 @@ mean_metric! {
     /// # Ok::<(), mlops_core::Error>(())
     /// ```
     Mape, "mape",
-    |sums, weight, truth, answer| sums.add(0, weight, (truth - answer).abs() / truth.abs().max(f64::EPSILON))
+    |sums, row, truth, answer| sums.add(0, row.1, (truth - answer).abs() / truth.abs().max(f64::EPSILON))
 }
 
-/// A metric of the logarithms of 1 + x.
-macro_rules! log_metric {
-    ($(#[$doc:meta])* $name:ident, $text:literal $(, $root:ident)?) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-        pub struct $name;
-
-        fold_metric!($name, less, |this| $text);
-
-        impl FoldMetric for $name {
-            type State = Sums;
-
-            fn start(&self, task: &Task) -> Result<Sums> {
-                numbers(self, task)?;
-                Ok(Sums::of(1))
-            }
-
-            fn update(&self, state: &mut Sums, rows: &Predictions) -> Result<()> {
-                for (row, weight) in counted(rows) {
-                    let (truth, told) = (rows.target[row], answer(rows, row));
-                    if truth <= -1.0 || told <= -1.0 {
-                        return Err(Error::data(format!(
-                            "{} is for numbers above -1, row {row} is {truth} and was predicted as {told}",
-                            self.name()
-                        )));
-                    }
-                    state.count(weight);
-                    state.add_square(0, weight, truth.ln_1p() - told.ln_1p());
-                }
-                Ok(())
-            }
-
-            fn finish(&self, state: &Sums) -> Result<f64> {
-                state.mean(0, self)$(.map(f64::$root))?
-            }
-        }
-    };
-}
-
-log_metric! {
+mean_metric! {
     /// The mean squared error of the logarithms of 1 + x: for numbers of very different size, above
     /// -1.
-    Msle, "msle"
+    Msle, "msle",
+    |sums, row, truth, answer| sums.add_square(0, row.1, log_error("msle", row.0, truth, answer)?)
 }
 
-log_metric! {
+mean_metric! {
     /// The root of [`Msle`].
-    Rmsle, "rmsle", sqrt
+    Rmsle, "rmsle",
+    |sums, row, truth, answer| sums.add_square(0, row.1, log_error("rmsle", row.0, truth, answer)?), sqrt
+}
+
+fn log_error(metric: &str, row: usize, truth: f64, answer: f64) -> Result<f64> {
+    if truth > -1.0 && answer > -1.0 {
+        return Ok(truth.ln_1p() - answer.ln_1p());
+    }
+    Err(Error::data(format!("{metric} is for numbers above -1, row {row} is {truth} and was predicted as {answer}")))
 }
 
 /// The loss of a quantile: what was predicted too low counts `alpha` times, what was predicted too
