@@ -42,6 +42,8 @@
 mod boosting;
 mod cross_validation;
 pub mod evaluation;
+#[cfg(feature = "foreign")]
+pub mod foreign;
 #[cfg(feature = "forest")]
 mod forest;
 #[cfg(feature = "linear")]
@@ -51,7 +53,7 @@ pub mod search;
 mod selection;
 #[cfg(any(feature = "boosting", feature = "forest", feature = "linear"))]
 mod training;
-#[cfg(any(feature = "boosting", feature = "forest"))]
+#[cfg(any(feature = "boosting", feature = "foreign", feature = "forest"))]
 mod trees;
 mod voting;
 
@@ -59,6 +61,8 @@ mod voting;
 pub use boosting::{HistGradientBoosting, Loss};
 pub use cross_validation::{CrossValidation, CvResult, FoldResult, cross_validate};
 pub use evaluation::Evaluation;
+#[cfg(feature = "foreign")]
+pub use foreign::Import;
 #[cfg(feature = "forest")]
 pub use forest::{ForestModel, MaxFeatures, RandomForest};
 #[cfg(feature = "linear")]
@@ -73,7 +77,7 @@ pub use metrics::{
     TweedieDeviance, ZeroDivision, ZeroOneLoss, score,
 };
 pub use selection::{Entry, Leaderboard, Selection, compare};
-#[cfg(any(feature = "boosting", feature = "forest"))]
+#[cfg(any(feature = "boosting", feature = "foreign", feature = "forest"))]
 pub use trees::TreeModel;
 pub use voting::{Voting, VotingModel};
 
@@ -81,10 +85,10 @@ pub use voting::{Voting, VotingModel};
 pub fn codecs() -> mlops_core::Codecs {
     let codecs =
         mlops_core::Codecs::empty().with_model::<VotingModel>().with_composite_trainer(Voting::KIND, Voting::read);
+    #[cfg(any(feature = "boosting", feature = "foreign", feature = "forest"))]
+    let codecs = codecs.with_model::<TreeModel>();
     #[cfg(feature = "forest")]
     let codecs = codecs.with_model::<ForestModel>().with_trainer::<RandomForest>();
-    #[cfg(any(feature = "boosting", feature = "forest"))]
-    let codecs = codecs.with_model::<TreeModel>();
     #[cfg(feature = "boosting")]
     let codecs = codecs.with_trainer::<HistGradientBoosting>();
     #[cfg(feature = "linear")]

@@ -24,9 +24,11 @@ mod store;
 mod tensors;
 mod threshold;
 mod tree;
+mod unfold;
 
 pub(crate) use ensemble::{Layout, TreeEnsemble};
 pub(crate) use link::{Link, logistic, softmax};
+pub(crate) use model::TREES;
 pub use model::TreeModel;
 pub(crate) use tree::{Split, Tree};
 pub(crate) use {

@@ -67,6 +67,16 @@ impl TreeModel {
         self.trees.num_nodes()
     }
 
+    /// The table.
+    pub(crate) fn trees(&self) -> &TreeEnsemble {
+        &self.trees
+    }
+
+    /// What turns the outputs of the table into scores.
+    pub(crate) fn link(&self) -> Link {
+        self.link
+    }
+
     /// Writes it down as a component of type `T`.
     pub(crate) fn save_as<T: Load>(&self) -> Result<Artifact> {
         let state = State {

@@ -1,0 +1,19 @@
+//! Models that other libraries trained, as models of ours, and the way back.
+//!
+//! | file | read by | becomes |
+//! | --- | --- | --- |
+//! | LightGBM's text | [`Import::lightgbm`] | [`TreeModel`](crate::TreeModel) |
+//! | XGBoost's JSON or UBJSON | [`Import::xgboost`] | [`TreeModel`](crate::TreeModel) |
+//!
+//! What was read is saved, packaged, served and explained like what was trained here. The files are
+//! data: reading one executes nothing, trusts no number in it, and takes memory in proportion to its
+//! size.
+
+mod export;
+mod import;
+mod lightgbm;
+mod xgboost;
+
+pub use import::Import;
+pub use lightgbm::to_lightgbm;
+pub use xgboost::to_xgboost;

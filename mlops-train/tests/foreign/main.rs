@@ -1,0 +1,9 @@
+//! Models that LightGBM, XGBoost and ONNX's converters wrote, against what those libraries answer.
+//!
+//! `tests/golden/foreign/gen.py` makes the files.
+#![cfg(feature = "foreign")]
+
+mod golden;
+#[cfg(feature = "forest")]
+mod peers;
+mod trees;

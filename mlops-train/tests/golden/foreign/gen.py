@@ -1,0 +1,183 @@
+"""Models of other libraries, and what those libraries answer for 10,000 rows.
+
+    python -m venv v && v/bin/pip install -r requirements.txt && v/bin/python gen.py [NAME...]
+
+Pinned in requirements.txt: what other versions write may differ, what is here must stay readable.
+
+The rows are no files: both sides draw them from SplitMix64 (`rows` below and `rows` in the tests).
+NAME.expected is the label of each row (a byte, of classifications), then what the library predicts
+(f32, little endian, row by row): probabilities of all classes, of the second of two classes, or numbers.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+HERE = Path(__file__).parent
+WIDTH = 8
+CODES = 6  # the column of codes
+ROWS = 10_000
+MASK = (1 << 64) - 1
+
+
+def rows(count, seed, holes):
+    """`count` rows of f32: column 6 has the codes 0 to 11, others numbers from -3 to 3; with holes,
+    one of 16 is NaN and one of 16 is 0."""
+    i = np.arange(1, count * WIDTH + 1, dtype=np.uint64)
+    with np.errstate(over="ignore"):
+        z = np.uint64(seed) + i * np.uint64(0x9E3779B97F4A7C15)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        z ^= z >> np.uint64(31)
+    u = (z >> np.uint64(11)).astype(np.float64) * 2.0**-53
+    x = (6 * u - 3).astype(np.float32).reshape(count, WIDTH)
+    x[:, CODES] = np.floor(12 * u).reshape(count, WIDTH)[:, CODES]
+    if holes:
+        low = (z & np.uint64(15)).reshape(count, WIDTH)
+        x[low == 0] = np.nan
+        x[low == 1] = 0
+    return x
+
+
+def train(holes=False, count=3000):
+    x = rows(count, 1, holes)
+    f = np.nan_to_num(x.astype(np.float64))
+    noise = rows(count, 2, False)[:, 0]
+    odd = np.isin(f[:, CODES], [1, 4, 7, 8, 11])
+    score = f[:, 0] + np.sin(2 * f[:, 1]) * 2 + np.where(odd, 1.5, -1) + f[:, 2] * f[:, 3] / 2 + noise
+    three = np.digitize(score, [-1.5, 1.5])
+    return x, (score > 0).astype(np.int64), three, score
+
+
+def write(name, data, labels, values):
+    """The model's file or files, and what it answers."""
+    for suffix, content in data.items():
+        (HERE / f"{name}.{suffix}").write_bytes(content)
+    expected = b"" if labels is None else np.asarray(labels).astype(np.uint8).tobytes()
+    values = np.asarray(values, dtype=np.float32)
+    if values.ndim == 2 and values.shape[1] == 2 and labels is not None:
+        values = values[:, 1]
+    (HERE / f"{name}.expected").write_bytes(expected + values.astype("<f4").tobytes())
+
+
+def label(values):
+    values = np.asarray(values)
+    return (values > 0.5).astype(int) if values.ndim == 1 else values.argmax(axis=1)
+
+
+MODELS = {}
+
+
+def model(make):
+    MODELS[make.__name__] = make
+    return make
+
+
+def lightgbm_models():
+    import lightgbm as lgb
+
+    test = {holes: rows(ROWS, 3, holes).astype(np.float64) for holes in (False, True)}
+    plain = {"verbosity": -1, "num_threads": 1, "deterministic": True, "seed": 1, "num_leaves": 12}
+    cases = {
+        "lgb_binary": ("two", {"objective": "binary"}, {}),
+        "lgb_sigmoid": ("two", {"objective": "binary", "sigmoid": 1.7, "zero_as_missing": True}, {}),
+        "lgb_no_missing": ("two", {"objective": "binary", "use_missing": False}, {}),
+        "lgb_multiclass": ("three", {"objective": "multiclass", "num_class": 3}, {}),
+        "lgb_ova": ("three", {"objective": "multiclassova", "num_class": 3}, {}),
+        "lgb_codes": ("two", {"objective": "binary", "max_cat_to_onehot": 2}, {"categorical_feature": [CODES]}),
+        "lgb_regression": ("number", {"objective": "regression"}, {"categorical_feature": [CODES]}),
+        "lgb_quantile": ("number", {"objective": "quantile", "alpha": 0.8}, {}),
+        "lgb_poisson": ("positive", {"objective": "poisson"}, {}),
+        "lgb_tweedie": ("positive", {"objective": "tweedie"}, {}),
+        "lgb_gamma": ("positive", {"objective": "gamma"}, {}),
+        "lgb_cross_entropy": ("share", {"objective": "cross_entropy"}, {}),
+        "lgb_forest": ("two", {"objective": "binary", "boosting": "rf", "bagging_freq": 1, "bagging_fraction": 0.6}, {}),
+        "lgb_rank": ("rank", {"objective": "lambdarank"}, {"group": [100] * 30}),
+    }
+    x, two, three, score = train(holes=True)
+    targets = {
+        "two": two, "three": three, "number": score, "positive": np.exp(score / 4),
+        "share": 1 / (1 + np.exp(-score)), "rank": three,
+    }  # fmt: skip
+    for name, (target, parameters, options) in cases.items():
+        data = lgb.Dataset(x.astype(np.float64), targets[target], params=plain, **options)
+        booster = lgb.train(plain | parameters, data, num_boost_round=12)
+        values = booster.predict(test[True])
+        if name == "lgb_ova":
+            values = values / values.sum(axis=1, keepdims=True)
+        labels = label(values) if target in ("two", "three") else None
+        text = booster.model_to_string().split("\nparameters:")[0]
+        write(name, {"txt": text.encode()}, labels, values)
+
+
+def xgboost_models():
+    import xgboost as xgb
+
+    test = xgb.DMatrix(rows(ROWS, 3, True), nthread=1)
+    kinds = ["c" if i == CODES else "q" for i in range(WIDTH)]
+    coded = xgb.DMatrix(rows(ROWS, 3, True), feature_types=kinds, enable_categorical=True)
+    names = [f"sensor {i}" for i in range(WIDTH)]
+    named = xgb.DMatrix(rows(ROWS, 3, True), feature_names=names)
+    plain = {"nthread": 1, "seed": 1, "max_depth": 4, "tree_method": "hist"}
+    dart = {"booster": "dart", "rate_drop": 0.3, "objective": "binary:logistic"}
+    forest = {"num_parallel_tree": 8, "subsample": 0.7, "colsample_bynode": 0.6, "eta": 1}
+    cases = {
+        "xgb_binary": ("two", {"objective": "binary:logistic"}, {"feature_names": names}, named, 12),
+        "xgb_multi": ("three", {"objective": "multi:softprob", "num_class": 3}, {}, test, 8),
+        "xgb_softmax": ("three", {"objective": "multi:softmax", "num_class": 3}, {}, test, 4),
+        "xgb_regression": ("number", {"objective": "reg:squarederror"}, {}, test, 12),
+        "xgb_absolute": ("number", {"objective": "reg:absoluteerror"}, {}, test, 12),
+        "xgb_codes": (
+            "two",
+            {"objective": "binary:logistic", "max_cat_to_onehot": 3},
+            {"feature_types": kinds, "enable_categorical": True},
+            coded,
+            12,
+        ),
+        "xgb_one_hot": (
+            "number",
+            {"objective": "reg:squarederror", "max_cat_to_onehot": 100},
+            {"feature_types": kinds, "enable_categorical": True},
+            coded,
+            12,
+        ),
+        "xgb_dart": ("two", dart, {}, test, 12),
+        "xgb_forest": ("two", {"objective": "binary:logistic"} | forest, {}, test, 1),
+        "xgb_poisson": ("positive", {"objective": "count:poisson"}, {}, test, 12),
+        "xgb_gamma": ("positive", {"objective": "reg:gamma"}, {}, test, 12),
+        "xgb_tweedie": ("positive", {"objective": "reg:tweedie"}, {}, test, 12),
+        "xgb_share": ("share", {"objective": "reg:logistic"}, {}, test, 12),
+        "xgb_raw": ("two", {"objective": "binary:logitraw"}, {}, test, 12),
+        "xgb_rank": ("three", {"objective": "rank:ndcg"}, {"group": [100] * 30}, test, 12),
+    }
+    x, two, three, score = train(holes=True)
+    targets = {
+        "two": two, "three": three, "number": score, "positive": np.exp(score / 4),
+        "share": 1 / (1 + np.exp(-score)),
+    }  # fmt: skip
+    for name, (target, parameters, options, rows_, rounds) in cases.items():
+        group = options.pop("group", None)
+        data = xgb.DMatrix(x, targets[target], nthread=1, **options)
+        if group:
+            data.set_group(group)
+        booster = xgb.train(plain | parameters, data, num_boost_round=rounds)
+        values = booster.predict(rows_)
+        labels = None
+        if target in ("two", "three") and name not in ("xgb_raw", "xgb_rank"):
+            labels = values if name == "xgb_softmax" else label(values)
+        if name == "xgb_softmax":
+            margins = booster.predict(rows_, output_margin=True)
+            values = np.exp(margins - margins.max(axis=1, keepdims=True))
+            values /= values.sum(axis=1, keepdims=True)
+        data = {"ubj": bytes(booster.save_raw("ubj"))}
+        if name in ("xgb_binary", "xgb_codes"):
+            data["json"] = bytes(booster.save_raw("json"))
+        write(name, data, labels, values)
+
+
+if __name__ == "__main__":
+    wanted = sys.argv[1:]
+    for make in (lightgbm_models, xgboost_models):
+        if not wanted or make.__name__ in wanted:
+            make()
