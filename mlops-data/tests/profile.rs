@@ -280,7 +280,7 @@ fn other_columns_and_damaged_profiles_are_refused() {
         *bad.pointer_mut(path).unwrap() = value;
         assert_eq!(Profile::from_json(&bad.to_string()).unwrap_err().kind(), ErrorKind::Corrupt, "{path}");
     }
-    let newer = good.to_string().replacen("\"version\":2", "\"version\":3,\"news\":0", 1);
+    let newer = good.to_string().replacen("\"version\":3", "\"version\":4,\"news\":0", 1);
     assert_eq!(Profile::from_json(&newer).unwrap_err().kind(), ErrorKind::Unsupported);
     assert_eq!(Profile::from_json("{").unwrap_err().kind(), ErrorKind::Corrupt);
 }
@@ -319,6 +319,13 @@ fn version_1_is_read_for_ever() {
 #[test]
 fn version_2_is_read_for_ever() {
     let stored = include_str!("data/profile.v2.json");
+    let profile = Profile::from_json(stored).unwrap();
+    assert_eq!(profile, Profile::of_with(&table(60, 7), &small()).unwrap());
+}
+
+#[test]
+fn version_3_is_read_for_ever() {
+    let stored = include_str!("data/profile.v3.json");
     let profile = Profile::from_json(stored).unwrap();
     assert_eq!(profile, Profile::of_with(&table(60, 7), &small()).unwrap());
     assert_eq!(profile.to_json().unwrap(), stored.trim_end());

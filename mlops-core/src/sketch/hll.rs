@@ -231,9 +231,7 @@ impl HyperLogLog {
                 self.state = State::Dense(registers);
             }
             (State::Sparse(mine), State::Sparse(theirs)) => {
-                mine.extend_from_slice(theirs);
-                mine.sort_unstable();
-                mine.dedup();
+                *mine = union(mine, theirs);
                 self.densify();
             }
         }
@@ -274,6 +272,19 @@ impl HyperLogLog {
             self.state = State::Dense(registers);
         }
     }
+}
+
+/// The hashes of both ascending lists, ascending.
+fn union(mut left: &[u64], mut right: &[u64]) -> Vec<u64> {
+    let mut both = Vec::with_capacity(left.len() + right.len());
+    while let (Some(&x), Some(&y)) = (left.first(), right.first()) {
+        both.push(x.min(y));
+        left = &left[usize::from(x <= y)..];
+        right = &right[usize::from(y <= x)..];
+    }
+    both.extend_from_slice(left);
+    both.extend_from_slice(right);
+    both
 }
 
 /// The bits that are hashed for a float.

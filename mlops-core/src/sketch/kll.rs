@@ -6,6 +6,7 @@ use stored::Stored;
 
 use super::SketchError;
 use super::compactor::{Compactors, spread, tally};
+use super::moments::range;
 
 mod stored;
 
@@ -19,7 +20,8 @@ const DEFAULT_SEED: u64 = 0x6d6c_6f70_7321;
 /// exact for any length. From the next distinct value on it is the sketch of Karnin, Lang and
 /// Liberty, "Optimal Quantile Approximation in Streams" (FOCS 2016), with the lazy compaction and
 /// the paired coins of Ivkin, Liberty, Lang, Karnin and Braverman, "Streaming Quantiles Algorithms
-/// with Small Space and Update Time" (2019).
+/// with Small Space and Update Time" (2019), and of an input of more than *k*² / 2 values the lowest
+/// levels are the sampler of the former.
 ///
 /// # Accuracy
 ///
@@ -27,9 +29,8 @@ const DEFAULT_SEED: u64 = 0x6d6c_6f70_7321;
 /// [`rank_error`](Self::rank_error) of the length with 99 % confidence for each query, for any
 /// input, order and tree of merges. For the default *k* = 550 that is 0.5 %. The bound is the one
 /// characterised for Apache DataSketches' KLL sketch, `2.296 / k^0.9723`; measured over 199 ranks
-/// of samples of 10⁴ to 10⁶ normal numbers, in random, sorted and alternating order, as one stream
-/// and merged from 64 partitions, 99 % of the errors of this one were at most 0.20 % and all below
-/// 0.30 %.
+/// of samples of 10⁵ to 5·10⁶ numbers, in random, sorted and alternating order, as one stream and
+/// merged from 64 partitions, 99 % of the errors of this one were at most 0.27 % and all below 0.4 %.
 ///
 /// # Determinism
 ///
@@ -44,7 +45,7 @@ const DEFAULT_SEED: u64 = 0x6d6c_6f70_7321;
 ///
 /// # Cost
 ///
-/// 15 ns a value while exact and 40 ns beyond, on one core; at most about 3 *k* + 64 log₂(*n* /
+/// 15 ns a value while exact, 40 ns beyond and less than 10 ns from some millions on, on one core; at most about 3 *k* + 64 log₂(*n* /
 /// *k*) values held, 16 KiB for the default; some 30 µs a call that asks, however many quantiles or
 /// ranks it asks for.
 ///
@@ -160,7 +161,8 @@ impl Kll {
                     let accepted = compactors.push(piece);
                     refused += piece.len() - accepted.len();
                     self.count = self.count.saturating_add(accepted.len() as u64);
-                    if let Some((min, max)) = range(accepted) {
+                    if !accepted.is_empty() {
+                        let (min, max) = range(accepted);
                         self.range = widened(self.range, min, max);
                     }
                     compactors.settle(self.count);
@@ -464,15 +466,6 @@ impl Kll {
             self.state = State::Sketch(Compactors::new(self.k, self.seed, levels, self.count));
         }
     }
-}
-
-/// The least and the greatest of numbers of which none is NaN.
-fn range(values: &[f64]) -> Option<(f64, f64)> {
-    let first = *values.first()?;
-    let wider = |(least, greatest): (f64, f64), x: &f64| {
-        (if *x < least { *x } else { least }, if *x > greatest { *x } else { greatest })
-    };
-    Some(values.iter().fold((first, first), wider))
 }
 
 fn widened(range: Option<(f64, f64)>, min: f64, max: f64) -> Option<(f64, f64)> {

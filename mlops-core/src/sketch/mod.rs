@@ -42,6 +42,7 @@
 
 mod comoments;
 mod compactor;
+mod digits;
 mod exact;
 mod fixed;
 mod histogram;

@@ -261,8 +261,8 @@ impl Moments {
     }
 }
 
-/// The least and the greatest of numbers of which none is NaN.
-fn range(values: &[f64]) -> (f64, f64) {
+/// The least and the greatest of numbers of which none is NaN; infinities if there are none.
+pub(super) fn range(values: &[f64]) -> (f64, f64) {
     let (mut least, mut greatest) = ([f64::INFINITY; 4], [f64::NEG_INFINITY; 4]);
     let chunks = values.chunks_exact(4);
     let rest = chunks.remainder();

@@ -1,13 +1,13 @@
 //! Frequent values.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
+use stored::Stored;
 use table::{Entry, Table};
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::{SketchError, ensure};
+use super::SketchError;
 
+mod stored;
 mod table;
 
 const MOST: usize = 1 << 24;
@@ -340,52 +340,6 @@ impl PartialEq for TopK {
 }
 
 impl Eq for TopK {}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename = "TopK", deny_unknown_fields)]
-struct Stored {
-    capacity: usize,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    budget: Option<usize>,
-    total: u64,
-    floor: u64,
-    entries: BTreeMap<String, (u64, u64)>,
-}
-
-impl From<TopK> for Stored {
-    fn from(sketch: TopK) -> Self {
-        let TopK { capacity, budget, total, floor, entries } = sketch;
-        let entry = |(value, _, Entry { count, error }): (&str, u64, Entry)| (value.to_owned(), (count, error));
-        Self { capacity, budget, total, floor, entries: entries.iter().map(entry).collect() }
-    }
-}
-
-impl TryFrom<Stored> for TopK {
-    type Error = SketchError;
-
-    fn try_from(stored: Stored) -> Result<Self, SketchError> {
-        let check = |holds, problem| ensure(holds, "TopK", problem);
-        let Stored { capacity, budget, total, floor, entries } = stored;
-        let empty = Self::new(capacity)?;
-        check(entries.len() <= capacity, "it lists more strings than its capacity")?;
-        check(
-            entries.values().all(|&(count, error)| error <= floor && count > floor && count <= total),
-            "a count or an error is impossible",
-        )?;
-        let certain = entries.values().try_fold(0u64, |sum, &(count, error)| sum.checked_add(count - error));
-        check(
-            certain.is_some_and(|sum| sum <= total && (floor > 0 || sum == total)),
-            "its counts don't add up to its total",
-        )?;
-        check(floor <= total, "its floor is above its total")?;
-        let mut table = Table::default();
-        for (value, (count, error)) in &entries {
-            table.insert(value, xxh3_64(value.as_bytes()), Entry { count: *count, error: *error });
-        }
-        check(budget.is_none_or(|budget| table.bytes() <= budget), "its strings need more than its budget")?;
-        Ok(Self { budget, total, floor, entries: table, ..empty })
-    }
-}
 
 #[cfg(test)]
 mod tests;

@@ -219,17 +219,17 @@ impl NumberProfile {
     }
 
     fn take_slice(&mut self, values: &[f64]) {
-        let odd = values.iter().fold(0.0, |odd, x| odd + x * 0.0);
-        let kept: Cow<'_, [f64]> = if odd == 0.0 {
+        // Without a way out of the loop many are looked at at once.
+        let odd = values.iter().fold(false, |odd, x| odd | !x.is_finite());
+        let kept: Cow<'_, [f64]> = if !odd {
             Cow::Borrowed(values)
         } else {
             values.iter().filter(|x| !x.is_finite()).for_each(|x| self.count_special(*x, 1));
             Cow::Owned(values.iter().copied().filter(|x| x.is_finite()).collect())
         };
-        let count = |is: fn(f64) -> bool| kept.iter().map(|x| u64::from(is(*x))).sum::<u64>();
-        self.zeros += count(|x| x == 0.0);
-        self.negatives += count(|x| x < 0.0);
-        self.fractions += count(|x| !is_whole(x));
+        self.zeros += count(&kept, |x| x == 0.0);
+        self.negatives += count(&kept, |x| x < 0.0);
+        self.fractions += count(&kept, |x| !is_whole(x));
         self.moments.update_slice(&kept);
         self.shape.iter_mut().for_each(|shape| shape.update_slice(&kept));
         self.quantiles.update_slice(&kept);
@@ -272,6 +272,11 @@ pub(super) fn present<T: ArrowPrimitiveType>(column: &PrimitiveArray<T>) -> Scal
         return column.values().clone();
     }
     column.iter().flatten().collect::<Vec<_>>().into()
+}
+
+#[inline]
+fn count(values: &[f64], is: impl Fn(f64) -> bool) -> u64 {
+    values.iter().map(|x| u64::from(is(*x))).sum()
 }
 
 /// Whether a finite number has no fraction.

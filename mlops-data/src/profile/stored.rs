@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{ColumnProfile, Profile, ProfileOptions, Values};
 
-const VERSION: u32 = 2;
+/// Version 1 had fewer statistics; version 2 had the sketches' numbers as decimals.
+const VERSION: u32 = 3;
 
 /// The stored form of a profile.
 #[derive(Serialize, Deserialize)]
@@ -51,14 +52,12 @@ impl Profile {
     /// # Ok::<(), mlops_core::Error>(())
     /// ```
     pub fn from_json(json: &str) -> Result<Self> {
-        let corrupt = |e: serde_json::Error| Error::corrupt(format!("this is no stored profile: {e}")).with_source(e);
-        let Header { version } = serde_json::from_str(json).map_err(corrupt)?;
-        if version > VERSION {
-            return Err(Error::unsupported(format!(
+        serde_json::from_str(json).map_err(|e| match serde_json::from_str(json) {
+            Ok(Header { version }) if version > VERSION => Error::unsupported(format!(
                 "the profile was written in format version {version}, this build reads up to {VERSION}: update mlops"
-            )));
-        }
-        serde_json::from_str(json).map_err(corrupt)
+            )),
+            _ => Error::corrupt(format!("this is no stored profile: {e}")).with_source(e),
+        })
     }
 }
 

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::super::compactor::{Compactors, MOST_LEVELS};
-use super::super::number::{Number, restore, store};
+use super::super::digits::Floats;
+use super::super::number::Number;
 use super::super::{SketchError, ensure};
 use super::{Kll, State};
 
@@ -20,8 +21,8 @@ pub(super) struct Stored {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub(super) enum StoredState {
-    Exact { values: Vec<Number>, counts: Vec<u64> },
-    Sketch { coins: u64, owed: u64, levels: Vec<Vec<Number>> },
+    Exact { values: Floats, counts: Vec<u64> },
+    Sketch { coins: u64, owed: u64, levels: Vec<Floats> },
 }
 
 impl From<Kll> for Stored {
@@ -29,11 +30,11 @@ impl From<Kll> for Stored {
         let Kll { k, seed, count, range, state } = sketch;
         let state = match state {
             State::Exact(table) => {
-                let (values, counts) = table.into_iter().map(|(x, count)| (Number(x), count)).unzip();
-                StoredState::Exact { values, counts }
+                let (values, counts) = table.into_iter().unzip();
+                StoredState::Exact { values: Floats(values), counts }
             }
             State::Sketch(Compactors { coins, owed, levels, .. }) => {
-                StoredState::Sketch { coins, owed, levels: levels.iter().map(|level| store(level)).collect() }
+                StoredState::Sketch { coins, owed, levels: levels.into_iter().map(Floats).collect() }
             }
         };
         Self { k, seed, count, range: range.map(|(min, max)| (Number(min), Number(max))), state }
@@ -52,9 +53,9 @@ impl TryFrom<Stored> for Kll {
         check(range.is_none_or(|(min, max)| min <= max), "its minimum is above its maximum")?;
         let state = match state {
             StoredState::Exact { values, counts } => {
+                let values = unsigned(values);
                 check(values.len() == counts.len() && values.len() <= k, "its table is too long or uneven")?;
                 check(counts.iter().all(|count| *count > 0), "a count is zero")?;
-                let values = restore(&values).into_iter().map(|x| x + 0.0).collect::<Vec<_>>();
                 check(values.is_sorted_by(|a, b| a < b), "its table is not ascending")?;
                 check(
                     range == values.first().copied().zip(values.last().copied()),
@@ -63,10 +64,7 @@ impl TryFrom<Stored> for Kll {
                 State::Exact(values.into_iter().zip(counts).collect())
             }
             StoredState::Sketch { coins, owed, levels } => {
-                let levels = levels
-                    .iter()
-                    .map(|level| restore(level).into_iter().map(|x| x + 0.0).collect())
-                    .collect::<Vec<Vec<f64>>>();
+                let levels = levels.into_iter().map(unsigned).collect::<Vec<Vec<f64>>>();
                 check((1..=MOST_LEVELS).contains(&levels.len()), "it has no levels or too many")?;
                 let (min, max) = range.unwrap_or_default();
                 check(levels.iter().flatten().all(|x| (min..=max).contains(x)), "a value is outside its range")?;
@@ -82,4 +80,10 @@ impl TryFrom<Stored> for Kll {
         check(total == Some(count), "its weights don't add up to its count")?;
         Ok(Self { k, seed, count, range, state })
     }
+}
+
+/// Zero has no sign.
+fn unsigned(Floats(mut values): Floats) -> Vec<f64> {
+    values.iter_mut().for_each(|x| *x += 0.0);
+    values
 }

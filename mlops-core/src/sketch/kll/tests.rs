@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use super::super::digits::Floats;
 use super::super::number::Number;
 use super::super::testing::Stream;
 use super::stored::StoredState;
@@ -123,7 +124,7 @@ proptest! {
         let total = u64::try_from(weights.sum::<u128>()).unwrap_or(u64::MAX);
         let sorted = |mut level: Vec<i8>| {
             level.sort_unstable();
-            level.into_iter().map(|x| Number(f64::from(x))).collect()
+            Floats(level.into_iter().map(f64::from).collect())
         };
         let levels = levels.into_iter().map(sorted).collect();
         let state = StoredState::Sketch { coins: count, owed: !count, levels };
@@ -252,4 +253,14 @@ fn nothing_has_no_quantile() {
     assert_eq!((sketch.quantile(0.5), sketch.interpolated(0.5), sketch.rank(0.0)), (None, None, None));
     let sketch = sketch_of(8, &[1.0]);
     assert_eq!((sketch.quantile(f64::NAN), sketch.rank(f64::NAN), sketch.quantile(-0.1)), (None, None, None));
+}
+
+#[test]
+fn both_stored_forms_are_read() {
+    let before =
+        r#"{"k":8,"seed":5,"count":3,"range":[0.5,"inf"],"state":{"exact":{"values":[0.5,"inf"],"counts":[2,1]}}}"#;
+    let now = r#"{"k":8,"seed":5,"count":3,"range":[0.5,"inf"],"state":{"exact":{"values":"D_gAAAAAAAAH_wAAAAAAAA","counts":[2,1]}}}"#;
+    let sketch: Kll = serde_json::from_str(before).unwrap();
+    assert_eq!((sketch.max(), serde_json::to_string(&sketch).unwrap().as_str()), (Some(f64::INFINITY), now));
+    assert_eq!(serde_json::from_str::<Kll>(now).unwrap(), sketch);
 }

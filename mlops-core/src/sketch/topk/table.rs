@@ -1,5 +1,7 @@
 //! The strings that a [`TopK`](super::TopK) lists.
 
+use xxhash_rust::xxh3::xxh3_64;
+
 /// What a string needs when stored besides its own bytes.
 const OVERHEAD: usize = 20;
 
@@ -99,6 +101,27 @@ impl Table {
         }
     }
 
+    /// Lists strings, all different, that stand in `text` one after the other, each as long as it says;
+    /// `None` if they don't end where the text ends, or not between characters.
+    pub(super) fn of(text: String, entries: impl ExactSizeIterator<Item = (usize, Entry)>) -> Option<Self> {
+        let mut table = Self { items: Vec::with_capacity(entries.len()), ..Self::default() };
+        let mut start = 0_usize;
+        for (len, entry) in entries {
+            let value = text.get(start..start.checked_add(len)?)?;
+            table.bytes += stored_len(value);
+            table.items.push(Item { hash: xxh3_64(value.as_bytes()), start, len, entry });
+            start += len;
+        }
+        if start < text.len() {
+            return None;
+        }
+        table.text = text;
+        if !table.is_empty() {
+            table.index((table.len() * 4).next_power_of_two());
+        }
+        Some(table)
+    }
+
     /// Keeps the strings with greater counts.
     pub(super) fn retain_above(&mut self, floor: u64) {
         let text = std::mem::take(&mut self.text);
@@ -118,16 +141,22 @@ impl Table {
 
     /// The count of the first string that doesn't fit into `bytes` with all that are more frequent.
     pub(super) fn count_beyond(&self, bytes: usize) -> u64 {
-        let mut sizes: Vec<_> =
+        let mut sizes: Vec<(u64, usize)> =
             self.items.iter().map(|item| (item.entry.count, stored_len(self.value(item)))).collect();
-        sizes.sort_unstable_by(|a, b| b.cmp(a));
-        let mut used = 0;
-        let kept = sizes.iter().take_while(|(_, size)| {
-            used += size;
-            used <= bytes
-        });
-        let kept = kept.count();
-        sizes.get(kept).map_or(0, |(count, _)| *count)
+        let (mut rest, mut room) = (sizes.as_mut_slice(), bytes);
+        while !rest.is_empty() {
+            let (upper, (count, size), lower) = rest.select_nth_unstable_by(rest.len() / 2, |a, b| b.cmp(a));
+            let above: usize = upper.iter().map(|(_, size)| size).sum();
+            if above > room {
+                rest = upper;
+            } else if above + *size > room {
+                return *count;
+            } else {
+                room -= above + *size;
+                rest = lower;
+            }
+        }
+        0
     }
 
     fn value(&self, item: &Item) -> &str {

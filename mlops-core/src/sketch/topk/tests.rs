@@ -1,6 +1,9 @@
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 
 use super::super::testing::Stream;
+use super::stored::{Listed, Stored};
 use super::*;
 
 fn sketch_of(capacity: usize, values: &[u64]) -> TopK {
@@ -65,10 +68,28 @@ proptest! {
         floor in prop_oneof![0u64..6, any::<u64>()],
         entries in prop::collection::btree_map("[a-d]", (prop_oneof![0u64..9, any::<u64>()], 0u64..5), 0..5),
     ) {
-        if let Ok(mut sketch) = TopK::try_from(Stored { capacity, budget: None, total, floor, entries }) {
+        let stored = Stored { capacity, budget: None, total, floor, entries: Some(entries), listed: None };
+        if let Ok(mut sketch) = TopK::try_from(stored) {
             (0..66).for_each(|_| sketch.merge(&sketch.clone()));
             (0..9).for_each(|i| sketch.add(&i.to_string(), u64::MAX));
             prop_assert!(sketch.top(3).len() <= 3);
+        }
+    }
+
+    #[test]
+    fn hostile_lists_are_refused_or_harmless(
+        texts in "[abé]{0,6}",
+        lengths in prop::collection::vec(prop_oneof![9 => 0usize..3, 1 => any::<usize>()], 0..5),
+        counts in prop::collection::vec(0u64..3, 0..5),
+        total in 0u64..12,
+    ) {
+        let errors = vec![0; counts.len()];
+        let listed = Some(Listed { texts, lengths, counts, errors });
+        let stored = Stored { capacity: 8, budget: None, total, floor: 0, entries: None, listed };
+        if let Ok(mut sketch) = TopK::try_from(stored) {
+            prop_assert_eq!(&serde_json::from_str::<TopK>(&json(&sketch)).unwrap(), &sketch);
+            sketch.merge(&sketch_of(8, &[1, 2, 3]));
+            prop_assert_eq!(sketch.total(), total + 3);
         }
     }
 }
@@ -85,5 +106,25 @@ fn heavy_hitters_of_a_skewed_stream_are_exact() {
     for (hit, expected) in top.iter().zip(1..) {
         let exact = values.iter().filter(|value| **value == expected).count() as u64;
         assert_eq!((hit.value.as_str(), hit.count, hit.error), (expected.to_string().as_str(), exact, 0));
+    }
+}
+
+#[test]
+fn both_stored_forms_are_read() {
+    let before = r#"{"capacity":4,"total":6,"floor":0,"entries":{"a":[2,0],"zä":[4,0]}}"#;
+    let now =
+        r#"{"capacity":4,"total":6,"floor":0,"listed":{"texts":"azä","lengths":[1,3],"counts":[2,4],"errors":[0,0]}}"#;
+    let sketch: TopK = serde_json::from_str(before).unwrap();
+    assert_eq!((sketch.count("zä"), json(&sketch).as_str()), (4, now));
+    assert_eq!(serde_json::from_str::<TopK>(now).unwrap(), sketch);
+    let wrong = [
+        now.replace("[1,3]", "[3,1]"),
+        now.replace("[1,3]", "[1,2]"),
+        now.replace("azä", "zzä"),
+        now.replace("[2,4]", "[2,4,1]"),
+        r#"{"capacity":4,"total":0,"floor":0}"#.to_owned(),
+    ];
+    for wrong in wrong {
+        assert!(serde_json::from_str::<TopK>(&wrong).is_err(), "{wrong}");
     }
 }
