@@ -39,7 +39,7 @@ fn main() -> Result<(), Failure> {
     let dense = model.dense().ok_or("a dense model")?;
     for _ in 0..5 {
         let cpu = cpu_seconds()?;
-        std::hint::black_box(Predictions::scores_of(&model.predict(&batch)?)?);
+        std::hint::black_box(Predictions::scores_of(model.signature(), &model.predict(&batch)?)?);
         predict = predict.min(cpu_seconds()? - cpu);
         let start = Instant::now();
         let mut scores = [0.0; 2];

@@ -24,11 +24,6 @@ impl TreeEnsemble {
         unfolded
     }
 
-    /// What each output starts from.
-    pub(crate) fn base(&self) -> &[f64] {
-        &self.layout.base
-    }
-
     /// Values in a leaf.
     pub(crate) fn leaf_width(&self) -> usize {
         self.layout.leaf_width
