@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow::compute::take;
-use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::datatypes::{Schema, SchemaRef};
 use futures::StreamExt;
 use futures::stream::iter;
-use mlops_core::columns::describe_columns;
 use mlops_core::{BatchStream, Error, Expr, Result, ResultExt, Scan};
 
 use super::background::{blocking, in_background};
@@ -37,8 +36,30 @@ pub(super) trait Format: Clone + Send + Sync + 'static {
     fn open(&self, file: &Found, wanted: &Wanted, plan: &Self::Plan) -> Result<Batches>;
 }
 
+/// Makes a [`DataSource`](mlops_core::DataSource) of a [`Format`] with the setting `path`.
+macro_rules! file_source {
+    ($source:ty) => {
+        #[async_trait::async_trait]
+        impl mlops_core::DataSource for $source {
+            fn name(&self) -> String {
+                self.path.to_string()
+            }
+
+            async fn schema(&self) -> mlops_core::Result<arrow::datatypes::SchemaRef> {
+                $crate::source::files::schema(self).await
+            }
+
+            async fn scan(&self, scan: mlops_core::Scan) -> mlops_core::Result<mlops_core::BatchStream> {
+                $crate::source::files::scan(self, scan).await
+            }
+        }
+    };
+}
+pub(super) use file_source;
+
 /// What is to be read of each file.
 #[derive(Clone, Debug)]
+#[cfg_attr(not(feature = "parquet"), expect(dead_code, reason = "other formats ask for a part of it"))]
 pub(super) struct Wanted {
     /// All columns of the files.
     pub(super) file_schema: SchemaRef,
@@ -175,11 +196,21 @@ impl<F: Format> Iterator for Reading<F> {
     }
 }
 
-/// The schema of files that must have the same columns and types; a column may hold nulls if it may
-/// in one of them.
+#[cfg(any(feature = "ipc", feature = "parquet"))]
+impl Wanted {
+    /// Refuses a file that has other columns than it had when the scan began.
+    pub(super) fn refuse_changed(&self, schema: &Schema, file: &Found) -> Result<()> {
+        same_columns(&self.file_schema, schema, "of before, as it was when the scan began").context("file", &file.name)
+    }
+}
+
+/// The schema of files that must have the same columns and types, each name once; a column may hold nulls if it
+/// may in one of them.
+#[cfg(any(feature = "ipc", feature = "parquet"))]
 pub(super) fn common_schema(files: &[Found], schema_of: impl Fn(&Found) -> Result<SchemaRef>) -> Result<SchemaRef> {
     let first = schema_of(&files[0])?;
-    let mut fields: Vec<Field> = first.fields().iter().map(|field| field.as_ref().clone()).collect();
+    refuse_twins(first.fields().iter().map(|field| field.name().as_str())).context("file", &files[0].name)?;
+    let mut fields: Vec<arrow::datatypes::Field> = first.fields().iter().map(|field| field.as_ref().clone()).collect();
     for file in &files[1..] {
         let schema = schema_of(file)?;
         same_columns(&first, &schema, &files[0].name).context("file", &file.name)?;
@@ -191,7 +222,10 @@ pub(super) fn common_schema(files: &[Found], schema_of: impl Fn(&Found) -> Resul
 }
 
 /// Refuses columns that differ from those of the file called `of`.
-pub(super) fn same_columns(expected: &Schema, given: &Schema, of: &str) -> Result<()> {
+#[cfg(any(feature = "ipc", feature = "parquet"))]
+fn same_columns(expected: &Schema, given: &Schema, of: &str) -> Result<()> {
+    use mlops_core::columns::describe_columns;
+
     let mut pairs = expected.fields().iter().zip(given.fields());
     if expected.fields().len() == given.fields().len()
         && pairs.all(|(a, b)| a.name() == b.name() && a.data_type() == b.data_type())

@@ -1,18 +1,25 @@
 //! Files that were found, and their bytes.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
-use std::ops::Range;
+#[cfg(any(feature = "csv", feature = "parquet"))]
+mod local;
+#[cfg(any(feature = "ipc", feature = "parquet"))]
+mod ranges;
+#[cfg(any(feature = "csv", feature = "json"))]
+mod stamp;
+#[cfg(any(feature = "csv", feature = "ipc", feature = "json"))]
+mod stream;
+
+use std::fs::File;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
 
-use bytes::{Buf, Bytes};
-use futures::StreamExt;
-use futures::stream::BoxStream;
-use mlops_core::{Error, ErrorKind, Result};
+use mlops_core::{Error, ErrorKind};
 use object_store::{GetOptions, ObjectMeta, ObjectStore};
 use tokio::runtime::Handle;
+
+#[cfg(any(feature = "csv", feature = "json"))]
+pub(crate) use self::stamp::Stamp;
 
 /// A file that a place stands for.
 #[derive(Clone, Debug)]
@@ -30,83 +37,15 @@ pub(super) enum At {
     Stored { store: Arc<dyn ObjectStore>, meta: ObjectMeta, runtime: Handle },
 }
 
-/// What tells that a file is another one than before.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Stamp {
-    name: String,
-    length: u64,
-    modified: Option<SystemTime>,
-    tag: Option<String>,
-}
-
 impl Found {
-    /// The local file, where there is one to be read at several places at once.
-    pub(crate) fn open_local(&self) -> Result<Option<File>> {
-        match &self.at {
-            At::Local(path) => open(path).map(Some).map_err(|error| self.cannot_read(error)),
-            At::Stored { .. } => Ok(None),
-        }
-    }
-
     /// How many bytes it has.
-    pub(crate) fn length(&self) -> Result<u64> {
+    #[cfg(any(feature = "csv", feature = "ipc", feature = "parquet"))]
+    pub(crate) fn length(&self) -> mlops_core::Result<u64> {
         match &self.at {
-            At::Local(path) => fs::metadata(path).map(|found| found.len()).map_err(|error| self.cannot_read(error)),
+            At::Local(path) => {
+                std::fs::metadata(path).map(|found| found.len()).map_err(|error| self.cannot_read(error))
+            }
             At::Stored { meta, .. } => Ok(meta.size),
-        }
-    }
-
-    pub(crate) fn stamp(&self) -> Result<Stamp> {
-        let (length, modified, tag) = match &self.at {
-            At::Local(path) => {
-                let found = fs::metadata(path).map_err(|error| self.cannot_read(error))?;
-                (found.len(), found.modified().ok(), None)
-            }
-            At::Stored { meta, .. } => (meta.size, Some(meta.last_modified.into()), meta.e_tag.clone()),
-        };
-        Ok(Stamp { name: self.name.clone(), length, modified, tag })
-    }
-
-    /// Its bytes from the first to the last.
-    pub(crate) fn read(&self) -> Result<Box<dyn Read + Send>> {
-        match &self.at {
-            At::Local(path) => {
-                open(path).map(|file| Box::new(file) as Box<dyn Read + Send>).map_err(|error| self.cannot_read(error))
-            }
-            At::Stored { store, meta, runtime } => {
-                let (store, path, options) = (Arc::clone(store), meta.location.clone(), same(meta));
-                let found = runtime.block_on(async move { store.get_opts(&path, options).await });
-                let stream = found.map_err(|error| self.store_error(error))?.into_stream();
-                let name = self.name.clone();
-                Ok(Box::new(Streamed { name, stream, runtime: runtime.clone(), rest: Bytes::new() }))
-            }
-        }
-    }
-
-    /// Some of its bytes.
-    pub(crate) fn range(&self, range: Range<u64>) -> Result<Bytes> {
-        Ok(self.ranges(std::slice::from_ref(&range))?.swap_remove(0))
-    }
-
-    /// Several parts of its bytes, asked for side by side.
-    pub(crate) fn ranges(&self, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-        match &self.at {
-            At::Local(path) => {
-                let bytes = |range: &Range<u64>| read_range(path, range.clone());
-                ranges.iter().map(bytes).collect::<io::Result<_>>().map_err(|error| self.cannot_read(error))
-            }
-            At::Stored { store, meta, runtime } => {
-                let gets = ranges.iter().map(|range| {
-                    let (store, path) = (Arc::clone(store), meta.location.clone());
-                    let options = same(meta).with_range(Some(range.clone()));
-                    async move { store.get_opts(&path, options).await?.bytes().await }
-                });
-                let all = futures::stream::iter(gets.collect::<Vec<_>>()).buffered(8).collect::<Vec<_>>();
-                let all: object_store::Result<Vec<Bytes>> = runtime.block_on(all).into_iter().collect();
-                let all = all.map_err(|error| self.store_error(error))?;
-                let cut = all.iter().zip(ranges).any(|(bytes, range)| bytes.len() as u64 != range.end - range.start);
-                if cut { Err(self.cannot_read(io::ErrorKind::UnexpectedEof.into())) } else { Ok(all) }
-            }
         }
     }
 
@@ -128,45 +67,6 @@ fn same(meta: &ObjectMeta) -> GetOptions {
 fn open(path: &PathBuf) -> io::Result<File> {
     let file = File::open(path)?;
     if file.metadata()?.is_dir() { Err(io::ErrorKind::IsADirectory.into()) } else { Ok(file) }
-}
-
-fn read_range(path: &PathBuf, range: Range<u64>) -> io::Result<Bytes> {
-    use std::io::{Seek, SeekFrom};
-
-    let mut file = open(path)?;
-    file.seek(SeekFrom::Start(range.start))?;
-    let mut bytes = Vec::new();
-    let wanted = range.end - range.start;
-    if file.take(wanted).read_to_end(&mut bytes)? as u64 != wanted {
-        return Err(io::ErrorKind::UnexpectedEof.into());
-    }
-    Ok(bytes.into())
-}
-
-/// The bytes of an object, as they arrive.
-struct Streamed {
-    name: String,
-    stream: BoxStream<'static, object_store::Result<Bytes>>,
-    runtime: Handle,
-    rest: Bytes,
-}
-
-impl Read for Streamed {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.rest.is_empty() {
-            match self.runtime.block_on(self.stream.next()) {
-                Some(Ok(bytes)) => self.rest = bytes,
-                Some(Err(error)) => {
-                    return Err(io::Error::other(store_error("read", error).with_context("file", &self.name)));
-                }
-                None => return Ok(0),
-            }
-        }
-        let taken = buffer.len().min(self.rest.len());
-        buffer[..taken].copy_from_slice(&self.rest[..taken]);
-        self.rest.advance(taken);
-        Ok(taken)
-    }
 }
 
 /// What went wrong with reading a file called `name`, and what to do about it.

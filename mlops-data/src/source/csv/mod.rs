@@ -16,9 +16,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use async_trait::async_trait;
 use mlops_core::columns::{describe_columns, find_column};
-use mlops_core::{BatchStream, DataSource, Error, Result, ResultExt, Scan};
+use mlops_core::{Error, Result, ResultExt};
 use serde::{Deserialize, Serialize};
 
 pub use self::dialect::Dialect;
@@ -28,7 +27,7 @@ use self::reader::RecordReader;
 use self::records::Records;
 use self::tokens::Limits;
 use super::background::blocking;
-use super::files::{self, Batches, Format, Wanted};
+use super::files::{Batches, Format, Wanted, file_source};
 use super::find::find;
 use super::found::{Found, Stamp};
 use super::place::Place;
@@ -61,7 +60,7 @@ use super::place::Place;
 /// is hostile.
 ///
 /// A scan reads every byte and parses the columns that it needs. It holds a few batches of
-/// [`Scan::batch_size`] rows, each at most 64 MiB of text and one record. Types are inferred on all
+/// [`Scan::batch_size`](mlops_core::Scan::batch_size) rows, each at most 64 MiB of text and one record. Types are inferred on all
 /// cores if there are many files, or large ones that are local, not compressed and without quotes.
 ///
 /// # Example
@@ -309,20 +308,7 @@ fn other_columns(names: &[String], expected: &str, of: &str) -> Error {
     ))
 }
 
-#[async_trait]
-impl DataSource for Csv {
-    fn name(&self) -> String {
-        self.path.to_string()
-    }
-
-    async fn schema(&self) -> Result<SchemaRef> {
-        files::schema(self).await
-    }
-
-    async fn scan(&self, scan: Scan) -> Result<BatchStream> {
-        files::scan(self, scan).await
-    }
-}
+file_source!(Csv);
 
 impl Format for Csv {
     const ENDINGS: &'static [&'static str] =

@@ -9,11 +9,10 @@ use arrow::buffer::Buffer;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamDecoder;
-use async_trait::async_trait;
-use mlops_core::{BatchStream, DataSource, Error, Result, ResultExt, Scan};
+use mlops_core::{Error, Result, ResultExt};
 use serde::{Deserialize, Serialize};
 
-use super::files::{self, Batches, Format, Wanted, common_schema, same_columns};
+use super::files::{Batches, Format, Wanted, common_schema, file_source};
 use super::found::Found;
 use super::place::Place;
 
@@ -98,20 +97,7 @@ impl ArrowIpc {
     }
 }
 
-#[async_trait]
-impl DataSource for ArrowIpc {
-    fn name(&self) -> String {
-        self.path.to_string()
-    }
-
-    async fn schema(&self) -> Result<SchemaRef> {
-        files::schema(self).await
-    }
-
-    async fn scan(&self, scan: Scan) -> Result<BatchStream> {
-        files::scan(self, scan).await
-    }
-}
+file_source!(ArrowIpc);
 
 impl Format for ArrowIpc {
     const ENDINGS: &'static [&'static str] = &[".arrow", ".arrows", ".feather", ".ipc"];
@@ -123,17 +109,13 @@ impl Format for ArrowIpc {
     }
 
     fn plan(&self, files: &[Found]) -> Result<(SchemaRef, ())> {
-        let schema = common_schema(files, |file| self.reader(file)?.schema())?;
-        files::refuse_twins(schema.fields().iter().map(|field| field.name().as_str()))
-            .context("file", &files[0].name)?;
-        Ok((schema, ()))
+        Ok((common_schema(files, |file| self.reader(file)?.schema())?, ()))
     }
 
     fn open(&self, file: &Found, wanted: &Wanted, (): &()) -> Result<Batches> {
         let mut reading = self.reader(file)?;
         let schema = reading.schema()?;
-        same_columns(&wanted.file_schema, &schema, "of before, as it was when the scan began")
-            .context("file", &file.name)?;
+        wanted.refuse_changed(&schema, file)?;
         reading.wanted = Some(wanted.clone());
         Ok(Box::new(reading))
     }

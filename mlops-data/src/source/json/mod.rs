@@ -11,15 +11,14 @@ use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow_json::ReaderBuilder;
 use arrow_json::reader::Decoder;
-use async_trait::async_trait;
 use mlops_core::columns::find_column;
-use mlops_core::{BatchStream, DataSource, Error, Result, ResultExt, Scan};
+use mlops_core::{Error, Result, ResultExt};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use self::infer::{Object, see_row};
 use self::lines::{Batch, Lines};
-use super::files::{self, Batches, Format, Wanted};
+use super::files::{Batches, Format, Wanted, file_source};
 use super::found::{Found, Stamp};
 use super::input;
 use super::place::Place;
@@ -244,20 +243,7 @@ fn decoder(schema: &SchemaRef, rows: usize) -> Result<Decoder> {
     })
 }
 
-#[async_trait]
-impl DataSource for JsonLines {
-    fn name(&self) -> String {
-        self.path.to_string()
-    }
-
-    async fn schema(&self) -> Result<SchemaRef> {
-        files::schema(self).await
-    }
-
-    async fn scan(&self, scan: Scan) -> Result<BatchStream> {
-        files::scan(self, scan).await
-    }
-}
+file_source!(JsonLines);
 
 impl Format for JsonLines {
     const ENDINGS: &'static [&'static str] = &[

@@ -12,8 +12,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use async_trait::async_trait;
-use mlops_core::{BatchStream, DataSource, Error, Result, ResultExt, Scan};
+use mlops_core::{Error, Result, ResultExt};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use parquet::errors::ParquetError;
@@ -21,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use self::pages::Pages;
 use self::prune::row_groups;
-use super::files::{self, Batches, Format, Wanted, common_schema, same_columns};
+use super::files::{Batches, Format, Wanted, common_schema, file_source};
 use super::found::Found;
 use super::place::Place;
 
@@ -90,20 +89,7 @@ impl Parquet {
     }
 }
 
-#[async_trait]
-impl DataSource for Parquet {
-    fn name(&self) -> String {
-        self.path.to_string()
-    }
-
-    async fn schema(&self) -> Result<SchemaRef> {
-        files::schema(self).await
-    }
-
-    async fn scan(&self, scan: Scan) -> Result<BatchStream> {
-        files::scan(self, scan).await
-    }
-}
+file_source!(Parquet);
 
 impl Format for Parquet {
     const ENDINGS: &'static [&'static str] = &[".parquet", ".parq", ".pq"];
@@ -115,16 +101,12 @@ impl Format for Parquet {
     }
 
     fn plan(&self, files: &[Found]) -> Result<(SchemaRef, ())> {
-        let schema = common_schema(files, |file| Ok(Arc::clone(footer::read(file)?.schema())))?;
-        files::refuse_twins(schema.fields().iter().map(|field| field.name().as_str()))
-            .context("file", &files[0].name)?;
-        Ok((schema, ()))
+        Ok((common_schema(files, |file| Ok(Arc::clone(footer::read(file)?.schema())))?, ()))
     }
 
     fn open(&self, file: &Found, wanted: &Wanted, (): &()) -> Result<Batches> {
         let metadata = footer::read(file)?;
-        same_columns(&wanted.file_schema, metadata.schema(), "of before, as it was when the scan began")
-            .context("file", &file.name)?;
+        wanted.refuse_changed(metadata.schema(), file)?;
         let groups = guarded(&file.name, || Ok::<_, ParquetError>(row_groups(wanted.filter.as_ref(), &metadata)))?;
         Ok(Box::new(Reading {
             file: file.clone(),
