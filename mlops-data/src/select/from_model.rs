@@ -1,12 +1,10 @@
 use std::sync::Arc;
 
-use mlops_core::{Codecs, Error, Recipe, Result, Run, Table, Trainer, Transform, Transformer};
+use mlops_core::{Error, Result, Run, Table, Trainer, Transform, Transformer};
 use serde::{Deserialize, Serialize};
-use serde_json::Value as Json;
 
 use super::fitted::{FeatureScore, FeatureSelection};
-use super::trials::{self, Trials};
-use crate::transform::columns::owned;
+use super::trials::around_trainer;
 
 /// Keeps the features that a model finds important (scikit-learn's `SelectFromModel`).
 ///
@@ -80,19 +78,12 @@ impl Threshold {
     }
 }
 
-impl SelectFromModel {
-    pub(super) const KIND: &'static str = "select_from_model";
+around_trainer!(SelectFromModel, "select_from_model");
 
+impl SelectFromModel {
     /// Keeps features of at least mean importance to this trainer's model.
     pub fn new(trainer: impl Trainer) -> Self {
         Self { trainer: Box::new(trainer), options: Options::default() }
-    }
-
-    /// Looks at these columns only; all others stay.
-    #[must_use]
-    pub fn on<S: Into<String>>(mut self, columns: impl IntoIterator<Item = S>) -> Self {
-        self.options.columns = Some(owned(columns));
-        self
     }
 
     /// With another threshold.
@@ -108,21 +99,6 @@ impl SelectFromModel {
         self.options.max_features = Some(max_features);
         self
     }
-
-    pub(super) fn read(settings: &Json, codecs: &Codecs) -> Result<Box<dyn Transformer>> {
-        let (trainer, options) = trials::read(settings, codecs)?;
-        Ok(Box::new(Self { trainer, options }))
-    }
-}
-
-impl Recipe for SelectFromModel {
-    fn kind(&self) -> &'static str {
-        Self::KIND
-    }
-
-    fn settings(&self) -> Result<Json> {
-        trials::settings(self.trainer.as_ref(), &self.options)
-    }
 }
 
 impl Transformer for SelectFromModel {
@@ -131,7 +107,7 @@ impl Transformer for SelectFromModel {
         if x.is_nan() {
             return Err(Error::config("a threshold of NaN: give a number"));
         }
-        let trials = Trials::new(self.trainer.as_ref(), self.options.columns.as_deref(), data, run)?;
+        let trials = self.trials(data, run)?;
         let all: Vec<usize> = (0..trials.names.len()).collect();
         let model = run.install(|| trials.fit(&all, None))??;
         let outputs = trials.importances(model.as_ref(), &all)?;

@@ -1,17 +1,15 @@
 use std::sync::Arc;
 
 use mlops_core::folds::Fold;
-use mlops_core::{Codecs, Error, Recipe, Result, ResultExt, Run, Table, Trainer, Transform, Transformer};
+use mlops_core::{Error, Result, ResultExt, Run, Table, Trainer, Transform, Transformer};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use serde_json::Value as Json;
 
 use super::elimination::{Amount, eliminate};
 use super::fitted::{CvPoint, FeatureScore, FeatureSelection};
 use super::scoring::Scoring;
-use super::trials::{self, Trials};
+use super::trials::{self, Trials, around_trainer};
 use crate::split::Folds;
-use crate::transform::columns::owned;
 
 /// Drops the least important feature, fits anew, and so on until as many are left as were asked for:
 /// recursive feature elimination (scikit-learn's `RFE`).
@@ -54,19 +52,12 @@ impl Default for Options {
     }
 }
 
-impl Rfe {
-    pub(super) const KIND: &'static str = "rfe";
+around_trainer!(Rfe, "rfe");
 
+impl Rfe {
     /// Drops one feature after the other until half of them are left.
     pub fn new(trainer: impl Trainer) -> Self {
         Self { trainer: Box::new(trainer), options: Options::default() }
-    }
-
-    /// Looks at these columns only; all others stay.
-    #[must_use]
-    pub fn on<S: Into<String>>(mut self, columns: impl IntoIterator<Item = S>) -> Self {
-        self.options.columns = Some(owned(columns));
-        self
     }
 
     /// Leaving so many features, or such a share of them.
@@ -82,26 +73,11 @@ impl Rfe {
         self.options.step = step.into();
         self
     }
-
-    pub(super) fn read(settings: &Json, codecs: &Codecs) -> Result<Box<dyn Transformer>> {
-        let (trainer, options) = trials::read(settings, codecs)?;
-        Ok(Box::new(Self { trainer, options }))
-    }
-}
-
-impl Recipe for Rfe {
-    fn kind(&self) -> &'static str {
-        Self::KIND
-    }
-
-    fn settings(&self) -> Result<Json> {
-        trials::settings(self.trainer.as_ref(), &self.options)
-    }
 }
 
 impl Transformer for Rfe {
     fn learn(&self, data: &Table, run: &Run) -> Result<Arc<dyn Transform>> {
-        let trials = Trials::new(self.trainer.as_ref(), self.options.columns.as_deref(), data, run)?;
+        let trials = self.trials(data, run)?;
         let all = trials.names.len();
         let keep = match self.options.n_features_to_select {
             Some(amount) => amount.of(all, "n_features_to_select")?,
@@ -164,19 +140,12 @@ impl Default for CvOptions {
     }
 }
 
-impl RfeCv {
-    pub(super) const KIND: &'static str = "rfe_cv";
+around_trainer!(RfeCv, "rfe_cv");
 
+impl RfeCv {
     /// Drops one feature after the other, judged by five folds (stratified for classes).
     pub fn new(trainer: impl Trainer) -> Self {
         Self { trainer: Box::new(trainer), options: CvOptions::default() }
-    }
-
-    /// Looks at these columns only; all others stay.
-    #[must_use]
-    pub fn on<S: Into<String>>(mut self, columns: impl IntoIterator<Item = S>) -> Self {
-        self.options.columns = Some(owned(columns));
-        self
     }
 
     /// Leaving at least so many features.
@@ -207,11 +176,6 @@ impl RfeCv {
         self
     }
 
-    pub(super) fn read(settings: &Json, codecs: &Codecs) -> Result<Box<dyn Transformer>> {
-        let (trainer, options) = trials::read(settings, codecs)?;
-        Ok(Box::new(Self { trainer, options }))
-    }
-
     /// The scores on one fold, for each number of features on the way down.
     fn scores(&self, trials: &Trials<'_>, fold: &Fold, least: usize, step: usize) -> Result<Vec<(usize, f64)>> {
         let mut scores = Vec::new();
@@ -224,19 +188,9 @@ impl RfeCv {
     }
 }
 
-impl Recipe for RfeCv {
-    fn kind(&self) -> &'static str {
-        Self::KIND
-    }
-
-    fn settings(&self) -> Result<Json> {
-        trials::settings(self.trainer.as_ref(), &self.options)
-    }
-}
-
 impl Transformer for RfeCv {
     fn learn(&self, data: &Table, run: &Run) -> Result<Arc<dyn Transform>> {
-        let trials = Trials::new(self.trainer.as_ref(), self.options.columns.as_deref(), data, run)?;
+        let trials = self.trials(data, run)?;
         let all = trials.names.len();
         let least = Amount::Count(self.options.min_features_to_select).of(all, "min_features_to_select")?.min(all);
         let step = self.options.step.of(all, "step")?;

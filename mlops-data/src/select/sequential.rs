@@ -1,16 +1,14 @@
 use std::sync::Arc;
 
-use mlops_core::{Codecs, Error, Recipe, Result, Run, Table, Trainer, Transform, Transformer};
+use mlops_core::{Error, Result, Run, Table, Trainer, Transform, Transformer};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use serde_json::Value as Json;
 
 use super::elimination::Amount;
 use super::fitted::{FeatureScore, FeatureSelection};
 use super::scoring::Scoring;
-use super::trials::{self, Trials};
+use super::trials::{self, around_trainer};
 use crate::split::Folds;
-use crate::transform::columns::owned;
 
 /// Adds the feature that improves the cross-validated score most, and so on; or drops the one that
 /// is missed least (scikit-learn's `SequentialFeatureSelector`).
@@ -65,19 +63,12 @@ pub enum Direction {
     Forward,
 }
 
-impl SequentialFeatureSelector {
-    pub(super) const KIND: &'static str = "sequential_feature_selector";
+around_trainer!(SequentialFeatureSelector, "sequential_feature_selector");
 
+impl SequentialFeatureSelector {
     /// Adds features until half of them are there, judged by five folds (stratified for classes).
     pub fn new(trainer: impl Trainer) -> Self {
         Self { trainer: Box::new(trainer), options: Options::default() }
-    }
-
-    /// Looks at these columns only; all others stay.
-    #[must_use]
-    pub fn on<S: Into<String>>(mut self, columns: impl IntoIterator<Item = S>) -> Self {
-        self.options.columns = Some(owned(columns));
-        self
     }
 
     /// Keeping so many features, or such a share of them.
@@ -116,11 +107,6 @@ impl SequentialFeatureSelector {
         self
     }
 
-    pub(super) fn read(settings: &Json, codecs: &Codecs) -> Result<Box<dyn Transformer>> {
-        let (trainer, options) = trials::read(settings, codecs)?;
-        Ok(Box::new(Self { trainer, options }))
-    }
-
     /// How many features are moved at most.
     fn steps(&self, all: usize) -> Result<usize> {
         let Options { n_features_to_select, tol, direction, .. } = &self.options;
@@ -146,19 +132,9 @@ impl SequentialFeatureSelector {
     }
 }
 
-impl Recipe for SequentialFeatureSelector {
-    fn kind(&self) -> &'static str {
-        Self::KIND
-    }
-
-    fn settings(&self) -> Result<Json> {
-        trials::settings(self.trainer.as_ref(), &self.options)
-    }
-}
-
 impl Transformer for SequentialFeatureSelector {
     fn learn(&self, data: &Table, run: &Run) -> Result<Arc<dyn Transform>> {
-        let trials = Trials::new(self.trainer.as_ref(), self.options.columns.as_deref(), data, run)?;
+        let trials = self.trials(data, run)?;
         let steps = self.steps(trials.names.len())?;
         let folds = trials::folds(self.options.cv.as_ref(), data)?;
         let forward = self.options.direction == Direction::Forward;

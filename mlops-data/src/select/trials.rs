@@ -118,6 +118,50 @@ pub(super) fn folds(cv: Option<&Folds>, data: &Table) -> Result<Vec<Fold>> {
 }
 
 /// A selector around a trainer, as plain data.
+/// Makes a recipe of a selector around a trainer: a struct of `trainer` and `options`, of which one is `columns`.
+macro_rules! around_trainer {
+    ($selector:ty, $kind:literal) => {
+        impl $selector {
+            pub(super) const KIND: &'static str = $kind;
+
+            /// Looks at these columns only; all others stay.
+            #[must_use]
+            pub fn on<S: Into<String>>(mut self, columns: impl IntoIterator<Item = S>) -> Self {
+                self.options.columns = Some($crate::transform::columns::owned(columns));
+                self
+            }
+
+            pub(super) fn read(
+                settings: &serde_json::Value,
+                codecs: &mlops_core::Codecs,
+            ) -> mlops_core::Result<Box<dyn mlops_core::Transformer>> {
+                let (trainer, options) = $crate::select::trials::read(settings, codecs)?;
+                Ok(Box::new(Self { trainer, options }))
+            }
+
+            fn trials(
+                &self,
+                data: &mlops_core::Table,
+                run: &mlops_core::Run,
+            ) -> mlops_core::Result<$crate::select::trials::Trials<'_>> {
+                let columns = self.options.columns.as_deref();
+                $crate::select::trials::Trials::new(self.trainer.as_ref(), columns, data, run)
+            }
+        }
+
+        impl mlops_core::Recipe for $selector {
+            fn kind(&self) -> &'static str {
+                Self::KIND
+            }
+
+            fn settings(&self) -> mlops_core::Result<serde_json::Value> {
+                $crate::select::trials::settings(self.trainer.as_ref(), &self.options)
+            }
+        }
+    };
+}
+pub(super) use around_trainer;
+
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Settings {

@@ -3,13 +3,11 @@ use std::io::Write;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use async_trait::async_trait;
 use mlops_core::columns::is_text;
-use mlops_core::{BatchStream, Error, Result};
+use mlops_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-use super::format::{Encoder, Format, Target, io_error};
-use super::{Sink, Written};
+use super::format::{Encoder, Format, Target, file_sink, io_error};
 use crate::source::place::Place;
 
 /// A CSV file with a header, as RFC 4180 but for lines that end with LF. It is there whole, or not at
@@ -55,19 +53,9 @@ impl Default for CsvSink {
     }
 }
 
+file_sink!(CsvSink);
+
 impl CsvSink {
-    /// A file at `path`, of the local file system or of an object store.
-    pub fn at(path: impl Into<Place>) -> Self {
-        Self { path: path.into(), ..Self::default() }
-    }
-
-    /// Whether the file may replace one that is there.
-    #[must_use]
-    pub fn with_overwrite(mut self, overwrite: bool) -> Self {
-        self.overwrite = overwrite;
-        self
-    }
-
     /// With another character than a comma between fields.
     #[must_use]
     pub fn with_delimiter(mut self, delimiter: char) -> Self {
@@ -83,26 +71,7 @@ impl CsvSink {
     }
 }
 
-#[async_trait]
-impl Sink for CsvSink {
-    fn name(&self) -> String {
-        self.path.to_string()
-    }
-
-    async fn write(&self, schema: SchemaRef, batches: BatchStream) -> Result<Written> {
-        super::write::write(self, schema, batches).await
-    }
-}
-
 impl Format for CsvSink {
-    fn place(&self) -> &Place {
-        &self.path
-    }
-
-    fn overwrite(&self) -> bool {
-        self.overwrite
-    }
-
     fn begin(&self, schema: &SchemaRef, target: Target) -> Result<Box<dyn Encoder>> {
         let delimiter = u8::try_from(self.delimiter).ok().filter(|d| d.is_ascii() && !b"\"\n\r\0".contains(d));
         let delimiter = delimiter.ok_or_else(|| {

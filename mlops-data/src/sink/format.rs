@@ -10,15 +10,63 @@ use super::file::Staged;
 use super::upload::Upload;
 use crate::source::place::Place;
 
-/// A recipe of how batches become a file. Its methods block.
-pub(super) trait Format: Clone + Send + Sync + 'static {
+/// Where a file is to be, and whether it may replace one.
+pub(super) trait Placed {
     fn place(&self) -> &Place;
 
     fn overwrite(&self) -> bool;
+}
 
+/// A recipe of how batches become a file. Its methods block.
+pub(super) trait Format: Placed + Clone + Send + Sync + 'static {
     /// Begins a file.
     fn begin(&self, schema: &SchemaRef, target: Target) -> Result<Box<dyn Encoder>>;
 }
+
+/// Makes a [`Sink`](super::Sink) of a [`Format`] with the settings `path` and `overwrite`.
+macro_rules! file_sink {
+    ($sink:ty) => {
+        impl $sink {
+            /// A file at `path`, of the local file system or of an object store.
+            pub fn at(path: impl Into<$crate::source::Place>) -> Self {
+                Self { path: path.into(), ..Self::default() }
+            }
+
+            /// Whether the file may replace one that is there.
+            #[must_use]
+            pub fn with_overwrite(mut self, overwrite: bool) -> Self {
+                self.overwrite = overwrite;
+                self
+            }
+        }
+
+        impl $crate::sink::format::Placed for $sink {
+            fn place(&self) -> &$crate::source::Place {
+                &self.path
+            }
+
+            fn overwrite(&self) -> bool {
+                self.overwrite
+            }
+        }
+
+        #[async_trait::async_trait]
+        impl $crate::sink::Sink for $sink {
+            fn name(&self) -> String {
+                self.path.to_string()
+            }
+
+            async fn write(
+                &self,
+                schema: arrow::datatypes::SchemaRef,
+                batches: mlops_core::BatchStream,
+            ) -> mlops_core::Result<$crate::sink::Written> {
+                $crate::sink::write::write(self, schema, batches).await
+            }
+        }
+    };
+}
+pub(super) use file_sink;
 
 /// A file that is being made.
 pub(super) trait Encoder: Send {

@@ -2,12 +2,10 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use arrow::ipc::writer::{FileWriter, StreamWriter};
-use async_trait::async_trait;
-use mlops_core::{BatchStream, Error, Result};
+use mlops_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-use super::format::{Encoder, Format, Target, io_error};
-use super::{Sink, Written};
+use super::format::{Encoder, Format, Target, file_sink, io_error};
 use crate::source::place::Place;
 
 /// An Arrow IPC file or stream. It is there whole, or not at all (see [`sink`](crate::sink)).
@@ -41,19 +39,9 @@ pub enum IpcFormat {
     Stream,
 }
 
+file_sink!(ArrowIpcSink);
+
 impl ArrowIpcSink {
-    /// A file at `path`, of the local file system or of an object store.
-    pub fn at(path: impl Into<Place>) -> Self {
-        Self { path: path.into(), ..Self::default() }
-    }
-
-    /// Whether the file may replace one that is there.
-    #[must_use]
-    pub fn with_overwrite(mut self, overwrite: bool) -> Self {
-        self.overwrite = overwrite;
-        self
-    }
-
     /// In this format.
     #[must_use]
     pub fn with_format(mut self, format: IpcFormat) -> Self {
@@ -62,26 +50,7 @@ impl ArrowIpcSink {
     }
 }
 
-#[async_trait]
-impl Sink for ArrowIpcSink {
-    fn name(&self) -> String {
-        self.path.to_string()
-    }
-
-    async fn write(&self, schema: SchemaRef, batches: BatchStream) -> Result<Written> {
-        super::write::write(self, schema, batches).await
-    }
-}
-
 impl Format for ArrowIpcSink {
-    fn place(&self) -> &Place {
-        &self.path
-    }
-
-    fn overwrite(&self) -> bool {
-        self.overwrite
-    }
-
     fn begin(&self, schema: &SchemaRef, target: Target) -> Result<Box<dyn Encoder>> {
         Ok(match self.format {
             IpcFormat::File => Box::new(FileWriter::try_new(target, schema).map_err(failed)?),

@@ -3,12 +3,10 @@ use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use arrow_json::WriterBuilder;
 use arrow_json::writer::{LineDelimited, Writer};
-use async_trait::async_trait;
-use mlops_core::{BatchStream, Error, Result};
+use mlops_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-use super::format::{Encoder, Format, Target, io_error};
-use super::{Sink, Written};
+use super::format::{Encoder, Format, Target, file_sink, io_error};
 use crate::source::place::Place;
 
 /// A file of JSON lines: an object for each row, with every column, null or not. It is there whole, or
@@ -42,40 +40,9 @@ pub struct JsonLinesSink {
     pub overwrite: bool,
 }
 
-impl JsonLinesSink {
-    /// A file at `path`, of the local file system or of an object store.
-    pub fn at(path: impl Into<Place>) -> Self {
-        Self { path: path.into(), ..Self::default() }
-    }
-
-    /// Whether the file may replace one that is there.
-    #[must_use]
-    pub fn with_overwrite(mut self, overwrite: bool) -> Self {
-        self.overwrite = overwrite;
-        self
-    }
-}
-
-#[async_trait]
-impl Sink for JsonLinesSink {
-    fn name(&self) -> String {
-        self.path.to_string()
-    }
-
-    async fn write(&self, schema: SchemaRef, batches: BatchStream) -> Result<Written> {
-        super::write::write(self, schema, batches).await
-    }
-}
+file_sink!(JsonLinesSink);
 
 impl Format for JsonLinesSink {
-    fn place(&self) -> &Place {
-        &self.path
-    }
-
-    fn overwrite(&self) -> bool {
-        self.overwrite
-    }
-
     fn begin(&self, _: &SchemaRef, target: Target) -> Result<Box<dyn Encoder>> {
         let writer: Lines = WriterBuilder::new().with_explicit_nulls(true).build(target);
         Ok(Box::new(writer))

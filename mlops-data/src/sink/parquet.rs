@@ -1,15 +1,13 @@
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use async_trait::async_trait;
-use mlops_core::{BatchStream, Error, Result};
+use mlops_core::{Error, Result};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::ZstdLevel;
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use serde::{Deserialize, Serialize};
 
-use super::format::{Encoder, Format, Target};
-use super::{Sink, Written};
+use super::format::{Encoder, Format, Target, file_sink};
 use crate::source::place::Place;
 
 /// Bytes of a row group, as it is kept in memory, after which the next one begins.
@@ -72,19 +70,9 @@ impl Default for ParquetSink {
     }
 }
 
+file_sink!(ParquetSink);
+
 impl ParquetSink {
-    /// A file at `path`, of the local file system or of an object store.
-    pub fn at(path: impl Into<Place>) -> Self {
-        Self { path: path.into(), ..Self::default() }
-    }
-
-    /// Whether the file may replace one that is there.
-    #[must_use]
-    pub fn with_overwrite(mut self, overwrite: bool) -> Self {
-        self.overwrite = overwrite;
-        self
-    }
-
     /// With pages compressed in this way.
     #[must_use]
     pub fn with_compression(mut self, compression: Compression) -> Self {
@@ -113,26 +101,7 @@ impl ParquetSink {
     }
 }
 
-#[async_trait]
-impl Sink for ParquetSink {
-    fn name(&self) -> String {
-        self.path.to_string()
-    }
-
-    async fn write(&self, schema: SchemaRef, batches: BatchStream) -> Result<Written> {
-        super::write::write(self, schema, batches).await
-    }
-}
-
 impl Format for ParquetSink {
-    fn place(&self) -> &Place {
-        &self.path
-    }
-
-    fn overwrite(&self) -> bool {
-        self.overwrite
-    }
-
     fn begin(&self, schema: &SchemaRef, target: Target) -> Result<Box<dyn Encoder>> {
         let writer =
             ArrowWriter::try_new(target, SchemaRef::clone(schema), Some(self.properties()?)).map_err(failed)?;

@@ -8,6 +8,8 @@ use futures::stream::{once, select};
 use futures::{FutureExt, SinkExt, StreamExt};
 use mlops_core::{BatchStream, Result};
 
+use super::cell::Rows;
+
 /// Where a loop sends its batches.
 pub(super) struct Batches(Sender<Result<RecordBatch>>);
 
@@ -15,6 +17,14 @@ impl Batches {
     /// Hands a batch over once the one before is taken; whether anybody still listens.
     pub(super) async fn send(&mut self, batch: RecordBatch) -> bool {
         self.0.send(Ok(batch)).await.is_ok()
+    }
+
+    /// Hands over the rows that are left.
+    pub(super) async fn send_last(mut self, mut rows: Rows) -> Result<()> {
+        if !rows.is_empty() {
+            self.send(rows.take()?).await;
+        }
+        Ok(())
     }
 }
 

@@ -2,6 +2,7 @@
 //! in, except the query that a program wrote itself.
 
 use mlops_core::{Error, Literal, Result};
+use sqlx::{Arguments, Either, Encode, Type};
 
 use super::database::SqlDatabase;
 
@@ -18,6 +19,46 @@ impl Statement {
         self.parameters.push(value);
         format!("${}", self.parameters.len())
     }
+}
+
+/// The parameters of a statement, as its database takes them.
+pub(super) fn bound<A>(parameters: &[Literal]) -> Result<A>
+where
+    A: Arguments,
+    for<'q> bool: Encode<'q, A::Database> + Type<A::Database>,
+    for<'q> f64: Encode<'q, A::Database> + Type<A::Database>,
+    for<'q> i64: Encode<'q, A::Database> + Type<A::Database>,
+    for<'q> String: Encode<'q, A::Database> + Type<A::Database>,
+    for<'q> Option<String>: Encode<'q, A::Database> + Type<A::Database>,
+{
+    let mut arguments = A::default();
+    for parameter in parameters {
+        match parameter {
+            Literal::Bool(value) => arguments.add(*value),
+            Literal::Float(value) => arguments.add(*value),
+            Literal::Int(value) => arguments.add(*value),
+            Literal::Text(value) => arguments.add(value.clone()),
+            Literal::Null => arguments.add(None::<String>),
+            other => return Err(Error::unsupported(format!("{other} can't be a parameter: write it as text"))),
+        }
+        .map_err(|e| Error::data(format!("a parameter can't be bound: {e}")))?;
+    }
+    Ok(arguments)
+}
+
+/// Refuses a number of parameters that the database does not expect; it may say what their types are.
+pub(super) fn check_parameters<T>(expected: Option<Either<&[T], usize>>, given: usize) -> Result<()> {
+    let expected = match expected {
+        Some(Either::Left(types)) => types.len(),
+        Some(Either::Right(count)) => count,
+        None => return Ok(()),
+    };
+    if expected == given {
+        return Ok(());
+    }
+    Err(Error::config(format!(
+        "the query has {expected} parameters, and {given} were given: bind one with with_parameter() for each of $1, $2, …"
+    )))
 }
 
 /// What is read.

@@ -14,8 +14,7 @@ use futures::TryStreamExt;
 use mlops_core::{BatchStream, Error, ErrorKind, Literal, Result, ResultExt};
 use sqlx::postgres::{PgArguments, PgColumn, PgConnectOptions, PgSslMode};
 use sqlx::{
-    Arguments, AssertSqlSafe, Column, ConnectOptions, Either, Executor, PgConnection, Row, SqlSafeStr, Statement as _,
-    ValueRef,
+    Arguments, AssertSqlSafe, Column, ConnectOptions, Executor, PgConnection, Row, SqlSafeStr, Statement as _, ValueRef,
 };
 
 use self::kind::Kind;
@@ -24,7 +23,7 @@ use super::database::Access;
 use super::error::sql_error;
 use super::produce::{Batches, produced};
 use super::source::SqlColumn;
-use super::statement::Statement;
+use super::statement::{Statement, bound, check_parameters};
 
 /// How long somebody who does not answer is waited for.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -111,7 +110,7 @@ impl Session {
         types: &[(String, DataType)],
     ) -> Result<Vec<SqlColumn>> {
         let text = AssertSqlSafe(statement.sql.clone()).into_sql_str();
-        let given = arguments(&statement.parameters)?;
+        let given = bound::<PgArguments>(&statement.parameters)?;
         let prepared = (&mut self.connection).prepare_with(text, &parameter_types(&statement.parameters)).await;
         let prepared = prepared.map_err(|e| self.failed("read", e))?;
         check_parameters(prepared.parameters(), given.len())?;
@@ -165,7 +164,8 @@ impl Session {
     ) -> Result<()> {
         let Self { mut connection, name } = self;
         let mut building = Rows::new(schema, &readings, batch_size)?;
-        let query = sqlx::query_with(AssertSqlSafe(statement.sql), arguments(&statement.parameters)?).persistent(false);
+        let query = sqlx::query_with(AssertSqlSafe(statement.sql), bound::<PgArguments>(&statement.parameters)?)
+            .persistent(false);
         let mut rows = query.fetch(&mut connection);
         let mut kinds: Vec<Kind> = Vec::new();
         let mut count = 0_u64;
@@ -189,27 +189,8 @@ impl Session {
                 return Ok(());
             }
         }
-        if !building.is_empty() {
-            batches.send(building.take()?).await;
-        }
-        Ok(())
+        batches.send_last(building).await
     }
-}
-
-fn arguments(parameters: &[Literal]) -> Result<PgArguments> {
-    let mut arguments = PgArguments::default();
-    for parameter in parameters {
-        match parameter {
-            Literal::Bool(value) => arguments.add(*value),
-            Literal::Float(value) => arguments.add(*value),
-            Literal::Int(value) => arguments.add(*value),
-            Literal::Text(value) => arguments.add(value.as_str()),
-            Literal::Null => arguments.add(None::<&str>),
-            other => return Err(Error::unsupported(format!("{other} can't be a parameter: write it as text"))),
-        }
-        .map_err(|e| Error::data(format!("a parameter can't be bound: {e}")))?;
-    }
-    Ok(arguments)
 }
 
 fn parameter_types(parameters: &[Literal]) -> Vec<sqlx::postgres::PgTypeInfo> {
@@ -221,20 +202,6 @@ fn parameter_types(parameters: &[Literal]) -> Vec<sqlx::postgres::PgTypeInfo> {
         _ => <str as Type<Postgres>>::type_info(),
     };
     parameters.iter().map(of).collect()
-}
-
-fn check_parameters(expected: Option<Either<&[sqlx::postgres::PgTypeInfo], usize>>, given: usize) -> Result<()> {
-    let expected = match expected {
-        Some(Either::Left(types)) => types.len(),
-        Some(Either::Right(count)) => count,
-        None => return Ok(()),
-    };
-    if expected == given {
-        return Ok(());
-    }
-    Err(Error::config(format!(
-        "the query has {expected} parameters, and {given} were given: bind one with with_parameter() for each of $1, $2, …"
-    )))
 }
 
 fn unknown(column: &PgColumn) -> Error {

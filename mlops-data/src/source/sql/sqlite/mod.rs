@@ -10,11 +10,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::datatypes::SchemaRef;
 use futures::TryStreamExt;
-use mlops_core::{BatchStream, Error, ErrorKind, Literal, Result, ResultExt};
+use mlops_core::{BatchStream, Error, ErrorKind, Result, ResultExt};
 use sqlx::sqlite::{SqliteArguments, SqliteConnectOptions};
 use sqlx::{
-    Arguments, AssertSqlSafe, Column, ConnectOptions, Either, Executor, Row, SqlSafeStr, SqliteConnection,
-    Statement as _, TypeInfo,
+    AssertSqlSafe, Column, ConnectOptions, Executor, Row, SqlSafeStr, SqliteConnection, Statement as _, TypeInfo,
 };
 
 use self::decode::Kind;
@@ -23,7 +22,7 @@ use super::database::Access;
 use super::error::sql_error;
 use super::produce::{Batches, produced};
 use super::source::SqlColumn;
-use super::statement::{Statement, quoted};
+use super::statement::{Statement, bound, check_parameters, quoted};
 
 /// Rows that are read ahead on the thread of the connection.
 const ROWS_AHEAD: usize = 512;
@@ -135,7 +134,8 @@ impl Session {
         });
         let sql = format!("SELECT {} FROM (\n{}\n)", seen.collect::<Vec<_>>().join(", "), statement.sql);
         let failed = |e| sql_error("look at the cells", &self.name, e);
-        let query = sqlx::query_with(AssertSqlSafe(sql), arguments(&statement.parameters)?).persistent(false);
+        let query =
+            sqlx::query_with(AssertSqlSafe(sql), bound::<SqliteArguments>(&statement.parameters)?).persistent(false);
         let row = query.fetch_one(&mut self.connection).await.map_err(failed)?;
         for (i, column) in missing.into_iter().enumerate() {
             let mut has = [false; 4];
@@ -168,7 +168,8 @@ impl Session {
         let Self { mut connection, interrupt: _interrupt, name } = self;
         let kinds = readings.iter().map(|reading| Kind::of(&reading.natural)).collect::<Result<Vec<_>>>()?;
         let mut building = Rows::new(schema, &readings, batch_size)?;
-        let query = sqlx::query_with(AssertSqlSafe(statement.sql), arguments(&statement.parameters)?).persistent(false);
+        let query = sqlx::query_with(AssertSqlSafe(statement.sql), bound::<SqliteArguments>(&statement.parameters)?)
+            .persistent(false);
         let mut rows = query.fetch(&mut connection);
         let mut count = 0_u64;
         while let Some(row) = rows.try_next().await.map_err(|e| sql_error("read", &name, e))? {
@@ -182,41 +183,8 @@ impl Session {
                 return Ok(());
             }
         }
-        if !building.is_empty() {
-            batches.send(building.take()?).await;
-        }
-        Ok(())
+        batches.send_last(building).await
     }
-}
-
-fn arguments(parameters: &[Literal]) -> Result<SqliteArguments> {
-    let mut arguments = SqliteArguments::default();
-    for parameter in parameters {
-        match parameter {
-            Literal::Bool(value) => arguments.add(*value),
-            Literal::Float(value) => arguments.add(*value),
-            Literal::Int(value) => arguments.add(*value),
-            Literal::Text(value) => arguments.add(value.clone()),
-            Literal::Null => arguments.add(None::<i64>),
-            other => return Err(Error::unsupported(format!("{other} can't be a parameter: write it as text"))),
-        }
-        .map_err(|e| Error::data(format!("a parameter can't be bound: {e}")))?;
-    }
-    Ok(arguments)
-}
-
-fn check_parameters(expected: Option<Either<&[sqlx::sqlite::SqliteTypeInfo], usize>>, given: usize) -> Result<()> {
-    let expected = match expected {
-        Some(Either::Left(types)) => types.len(),
-        Some(Either::Right(count)) => count,
-        None => return Ok(()),
-    };
-    if expected == given {
-        return Ok(());
-    }
-    Err(Error::config(format!(
-        "the query has {expected} parameters, and {given} were given: bind one with with_parameter() for each of $1, $2, …"
-    )))
 }
 
 fn is_directory(path: &Path) -> Error {
