@@ -344,9 +344,16 @@ async fn errors_say_what_to_do_and_keep_secrets() {
 
     let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = dead.local_addr().unwrap().port();
-    let silent = std::thread::spawn(move || drop(dead.accept()));
-    let gone = failing(format!("postgres://mlops:hunter2@127.0.0.1:{port}/postgres")).await;
-    assert_eq!(gone.kind(), ErrorKind::Unavailable, "{gone}");
+    let silent = std::thread::spawn(move || {
+        drop(dead.accept());
+        // With what was asked read, it is an end and no break of the connection.
+        let (mut asked, _) = dead.accept().unwrap();
+        std::io::Read::read_exact(&mut asked, &mut [0; 8]).unwrap();
+    });
+    for _ in 0..2 {
+        let gone = failing(format!("postgres://mlops:hunter2@127.0.0.1:{port}/postgres?sslmode=prefer")).await;
+        assert_eq!(gone.kind(), ErrorKind::Unavailable, "{gone}");
+    }
     silent.join().unwrap();
     let refused = failing(format!("postgres://mlops:hunter2@127.0.0.1:{port}/postgres")).await;
     assert_eq!((refused.kind(), refused.is_retryable()), (ErrorKind::Unavailable, true), "{refused}");

@@ -19,15 +19,18 @@ pub(super) fn sql_error(tried: &str, name: &str, error: sqlx::Error) -> Error {
     error.with_context("database", name)
 }
 
+const UNREACHABLE: (ErrorKind, &str) =
+    (ErrorKind::Unavailable, "check that the database runs, that host and port are right, and try again");
+
 fn verdict(error: &sqlx::Error) -> (ErrorKind, &'static str) {
     match error {
         sqlx::Error::Configuration(_) | sqlx::Error::InvalidArgument(_) => {
             (ErrorKind::Config, "check the URL and its parameters")
         }
         sqlx::Error::Database(error) => verdict_of(error.as_ref()),
-        sqlx::Error::Io(_) => {
-            (ErrorKind::Unavailable, "check that the database runs, that host and port are right, and try again")
-        }
+        sqlx::Error::Io(_) => UNREACHABLE,
+        // A connection that was closed before the first answer; no server answers with this byte.
+        sqlx::Error::Protocol(message) if message.contains("SSLRequest: 0x00") => UNREACHABLE,
         sqlx::Error::Protocol(_) => (ErrorKind::Config, "check that what answers at this address is the database"),
         sqlx::Error::Tls(_) => (
             ErrorKind::Config,
