@@ -5,6 +5,7 @@
 //! cargo run --release --example evaluate
 //! ```
 #![expect(clippy::print_stdout, reason = "a program for a terminal")]
+use mlops::core::{Decision, Predictions, Rule};
 use mlops::data::transform::{OneHotEncoder, SimpleImputer, StandardScaler};
 use mlops::data::{Parquet, split::SplitExt};
 use mlops::prelude::*;
@@ -28,21 +29,25 @@ async fn main() -> Result<()> {
             .train(LogisticRegression::new());
         let used: Vec<&str> = columns.iter().copied().chain(["distance", "late"]).collect();
         let model = recipe.fit(&train.select(&used)?, &Run::default())?;
-        let evaluation = Evaluation::of_model(model.as_ref(), &test)?.with_name(name);
-        evaluation.with_slices(&test, ["month", "carrier", "origin", "hour", "distance"])
+        // A fifth of the flights are late: who says so from one half on never says it.
+        let careful = Decision::by(Rule::Threshold(0.3));
+        let predictions = Predictions::of(model.as_ref(), &test)?.with_decision(careful);
+        Evaluation::of(predictions)?
+            .with_name(name)
+            .with_slices(&test, ["month", "carrier", "origin", "hour", "distance"])
     };
     let champion = judged("by airport", &["origin"])?;
     let challenger = judged("by airport, carrier and hour", &["origin", "carrier", "hour"])?;
     println!("{challenger}");
 
     challenger
-        .require(RocAuc.at_least(0.65))?
+        .require(RocAuc.at_least(0.64))?
         .require(ExpectedCalibrationError::default().at_most(0.05))?
         .require(FairnessGap::DemographicParity.at_most(1.0))?
         .require(no_worse_than(&champion))?;
     println!("passed: {} goes on", challenger.name);
     for refused in
-        [champion.require(no_worse_than(&challenger)), challenger.require(RocAuc.at_least(0.65).in_every_slice(5_000))]
+        [champion.require(no_worse_than(&challenger)), challenger.require(RocAuc.at_least(0.64).in_every_slice(5_000))]
     {
         if let Some(failure) = refused.err().as_ref().and_then(GateFailure::of) {
             println!("refused: {failure}");

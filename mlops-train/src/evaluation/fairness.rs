@@ -1,3 +1,4 @@
+use std::cmp::Ordering;
 use std::fmt;
 
 use mlops_core::{Error, Predictions, Result};
@@ -52,7 +53,7 @@ impl Fairness {
         let of_column = slices.iter().filter(|slice| slice.column == column);
         let mut groups: Vec<GroupRates> =
             of_column.map(|slice| GroupRates::of(slice, predictions)).collect::<Result<_>>()?;
-        groups.sort_by(|a, b| a.group.cmp(&b.group));
+        groups.sort_by(|a, b| in_order(&a.group, &b.group));
         let extremes = |rate: fn(&GroupRates) -> Option<f64>| {
             let rates: Vec<f64> = groups.iter().filter_map(rate).collect();
             let (least, most) = (rates.iter().copied().reduce(f64::min)?, rates.iter().copied().reduce(f64::max)?);
@@ -82,6 +83,14 @@ impl Fairness {
             FairnessGap::EqualOpportunity => self.equal_opportunity_difference,
             FairnessGap::EqualizedOdds => self.equalized_odds_difference,
         }
+    }
+}
+
+/// Numbers by their size, all else by name.
+fn in_order(a: &str, b: &str) -> Ordering {
+    match (a.parse::<f64>(), b.parse::<f64>()) {
+        (Ok(a), Ok(b)) => a.total_cmp(&b),
+        (a_number, b_number) => b_number.is_ok().cmp(&a_number.is_ok()).then_with(|| a.cmp(b)),
     }
 }
 

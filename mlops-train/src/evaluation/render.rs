@@ -216,7 +216,21 @@ impl Fairness {
     }
 }
 
-/// For a terminal: metrics, classes, and slices with the worst first.
+/// The gaps alone, column by column.
+fn gaps_grid(fairness: &[Fairness]) -> Grid {
+    let columns = ["fairness by", "parity difference", "parity ratio", "opportunity difference", "odds difference"];
+    fairness.iter().fold(Grid::new(columns), |grid, fairness| {
+        grid.with_row([
+            fairness.column.clone(),
+            shown(fairness.demographic_parity_difference),
+            shown(fairness.demographic_parity_ratio),
+            shown(fairness.equal_opportunity_difference),
+            shown(fairness.equalized_odds_difference),
+        ])
+    })
+}
+
+/// For a terminal: metrics, classes, slices with the worst first, and fairness gaps.
 impl fmt::Display for Evaluation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}\n\n{}", self.title(), self.metrics_grid())?;
@@ -229,8 +243,8 @@ impl fmt::Display for Evaluation {
         if !self.slices.is_empty() {
             writeln!(f, "{}", self.slices_grid())?;
         }
-        for fairness in &self.fairness {
-            writeln!(f, "fairness by {}\n{}", fairness.column, fairness.grid())?;
+        if !self.fairness.is_empty() {
+            writeln!(f, "{}", gaps_grid(&self.fairness))?;
         }
         Ok(())
     }
