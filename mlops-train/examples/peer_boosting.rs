@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use arrow::array::{ArrayRef, BooleanArray, Float64Array, RecordBatch};
 use mlops_core::{Model, Predictions, Role, Run, Table, Trainer};
-use mlops_train::{HistGradientBoosting, LogLoss, RandomForest, RocAuc, score};
+use mlops_train::{ExtraTrees, HistGradientBoosting, LogLoss, RandomForest, RocAuc, score};
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -18,6 +18,7 @@ fn main() -> Result<(), Failure> {
     let [train, test, width] = [1, 2, 3].map(|i| args.get(i).cloned().unwrap_or_default());
     let recipe: Box<dyn Trainer> = match args.get(4).map(String::as_str) {
         Some("forest") => Box::new(RandomForest::new()),
+        Some("extra") => Box::new(ExtraTrees::new()),
         _ => Box::new(HistGradientBoosting::new().with_early_stopping(false)),
     };
     let repeats: u32 = args.get(5).map_or(Ok(1), |text| text.parse())?;

@@ -5,7 +5,7 @@
 //! | `LogisticRegression` | classes | Newton's method, sparse where columns are |
 //! | `LinearRegression`, `Ridge` | numbers | least squares |
 //! | `HistGradientBoosting` | classes or numbers | boosted trees on histograms, missing values and categories |
-//! | `RandomForest` | classes or numbers | trees grown by smartcore |
+//! | `RandomForest`, `ExtraTrees` | classes or numbers | averaging trees |
 //! | `Voting` | whatever its members learn | averaging their scores |
 //!
 //! A recipe learns the target of the table ([`Table::target`](mlops_core::Table::target)) from its
@@ -64,7 +64,7 @@ pub use evaluation::Evaluation;
 #[cfg(feature = "foreign")]
 pub use foreign::Import;
 #[cfg(feature = "forest")]
-pub use forest::{ForestModel, MaxFeatures, RandomForest};
+pub use forest::{ExtraTrees, ForestModel, MaxFeatures, RandomForest};
 #[cfg(feature = "linear")]
 pub use linear::{LinearModel, LinearRegression, LogisticModel, LogisticRegression, Ridge};
 pub use metrics::{
@@ -88,7 +88,7 @@ pub fn codecs() -> mlops_core::Codecs {
     #[cfg(any(feature = "boosting", feature = "foreign", feature = "forest"))]
     let codecs = codecs.with_model::<TreeModel>();
     #[cfg(feature = "forest")]
-    let codecs = codecs.with_model::<ForestModel>().with_trainer::<RandomForest>();
+    let codecs = codecs.with_model::<ForestModel>().with_trainer::<ExtraTrees>().with_trainer::<RandomForest>();
     #[cfg(feature = "boosting")]
     let codecs = codecs.with_trainer::<HistGradientBoosting>();
     #[cfg(feature = "linear")]

@@ -7,7 +7,9 @@ use futures::executor::block_on;
 use libtest_mimic::Arguments;
 use mlops_core::conformance::{TrainerSubject, Trial, trainer};
 use mlops_core::{Codecs, Pipeline, Trainer};
-use mlops_train::{HistGradientBoosting, LinearRegression, LogisticRegression, RandomForest, Ridge, Voting};
+use mlops_train::{
+    ExtraTrees, HistGradientBoosting, LinearRegression, LogisticRegression, RandomForest, Ridge, Voting,
+};
 
 fn main() {
     let named = |trial: Trial| {
@@ -46,6 +48,8 @@ fn trials() -> Vec<Trial> {
         subject("random_forest", || Box::new(forest()), Kind::Bool),
         subject("random_forest_of_three", || Box::new(forest()), Kind::ThreeTexts),
         subject("random_forest_of_numbers", || Box::new(forest()), Kind::Number),
+        subject("extra_trees", || Box::new(ExtraTrees::new().with_n_trees(10)), Kind::ThreeTexts),
+        subject("extra_trees_of_numbers", || Box::new(ExtraTrees::new().with_n_trees(10)), Kind::Number),
         subject("boosting", || Box::new(boosting()), Kind::Bool),
         subject("boosting_of_three", || Box::new(boosting().with_subsample(0.7)), Kind::ThreeTexts),
         subject(

@@ -11,7 +11,7 @@ use super::loss::{Objective, quantile};
 use super::recipe::HistGradientBoosting;
 use super::stopping::Patience;
 use crate::trees::grow::{Binned, Cell, Fixed, Grower, Grown, Growth, LeafRows};
-use crate::trees::{Layout, TreeEnsemble};
+use crate::trees::{Layout, TreeEnsemble, softmax};
 
 /// Rows a task, where rows are worked on alone.
 const ROWS_A_TASK: usize = 4096;
@@ -81,7 +81,7 @@ impl<'a> Boosting<'a> {
     fn iterate(&mut self, grower: &mut Grower<'_>, rng: &mut SplitMix64, run: &Run) -> Result<()> {
         let outputs = self.objective.outputs();
         let sample = self.sample(rng);
-        let before = self.scores.clone();
+        let before = self.of_rows();
         let first = self.trees.num_trees();
         for output in 0..outputs {
             let fixed = self.differentiate(&before, output);
@@ -105,6 +105,18 @@ impl<'a> Boosting<'a> {
         Ok(())
     }
 
+    /// What the derivatives of all trees of an iteration come from: raw scores, or the probabilities of
+    /// more than two classes.
+    fn of_rows(&self) -> Vec<f64> {
+        let mut scores = self.scores.clone();
+        if let Objective::Softmax(classes) = self.objective {
+            scores
+                .par_chunks_mut(classes * ROWS_A_TASK)
+                .for_each(|rows| rows.chunks_exact_mut(classes).for_each(softmax));
+        }
+        scores
+    }
+
     /// The rows of this iteration, ascending; `None` if it is all.
     fn sample(&self, rng: &mut SplitMix64) -> Option<Vec<u32>> {
         let rows = self.rows.target.len();
@@ -121,18 +133,17 @@ impl<'a> Boosting<'a> {
         Some(taken.map(|row| row as u32).collect())
     }
 
-    /// Writes down what the next tree learns from.
+    /// Writes down what the next tree learns from; `scores` is of [`of_rows`](Self::of_rows).
     fn differentiate(&mut self, scores: &[f64], output: usize) -> Fixed {
         let (objective, outputs) = (self.objective, self.objective.outputs());
         let (target, weights) = (self.rows.target, self.rows.weights);
         let piece = |(piece, derivatives): (usize, &mut [[f64; 2]])| {
-            let mut shares = Vec::new();
             let mut greatest = [0.0f64; 2];
             for (row, derivatives) in (piece * ROWS_A_TASK..).zip(derivatives) {
                 let mut of_row = match objective {
                     Objective::Softmax(_) => {
-                        let scores = &scores[row * outputs..][..outputs];
-                        Objective::softmax_derivatives(target[row], output, scores, &mut shares)
+                        let p = scores[row * outputs + output];
+                        [p - f64::from(u8::from(target[row] as usize == output)), p * (1.0 - p)]
                     }
                     _ => objective.derivatives(target[row], scores[row]),
                 };

@@ -1,7 +1,7 @@
 use mlops_core::{Error, Result, Task};
 use serde::{Deserialize, Serialize};
 
-use crate::trees::{Link, logistic, softmax};
+use crate::trees::{Link, logistic};
 
 /// What boosted trees make small.
 ///
@@ -147,22 +147,13 @@ impl Objective {
                 [mean - y, mean]
             }
             Self::Quantile(q) => [if score > y { 1.0 - q } else { -q }, 1.0],
-            // By class, see `softmax_derivatives`.
+            // Of classes by their probabilities, in `fit.rs`.
             Self::Softmax(_) | Self::Squared => [score - y, 1.0],
             Self::Tweedie(power) => {
                 let (of_y, of_mean) = (y * ((1.0 - power) * score).exp(), ((2.0 - power) * score).exp());
                 [of_mean - of_y, (power - 1.0) * of_y + (2.0 - power) * of_mean]
             }
         }
-    }
-
-    /// The same for one class.
-    pub(super) fn softmax_derivatives(y: f64, class: usize, scores: &[f64], shares: &mut Vec<f64>) -> [f64; 2] {
-        shares.clear();
-        shares.extend_from_slice(scores);
-        softmax(shares);
-        let p = shares[class];
-        [p - f64::from(u8::from(y as usize == class)), p * (1.0 - p)]
     }
 
     /// Whether leaves are the quantile of what is left to explain, rather than a Newton step.
@@ -226,6 +217,7 @@ pub(super) fn quantile(values: &mut [(usize, f64)], q: f64, weights: Option<&[f6
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::trees::softmax;
 
     #[test]
     fn derivatives_are_those_of_the_loss() {
@@ -257,8 +249,11 @@ mod tests {
     fn derivatives_of_classes() {
         let scores = [0.3, -1.0, 2.0];
         let loss = Objective::Softmax(3);
+        let mut shares = scores;
+        softmax(&mut shares);
         for class in 0..3 {
-            let [first, second] = Objective::softmax_derivatives(2.0, class, &scores, &mut Vec::new());
+            let [first, second] =
+                [shares[class] - f64::from(u8::from(class == 2)), shares[class] * (1.0 - shares[class])];
             let at = |step: f64| {
                 let mut moved = scores;
                 moved[class] += step;

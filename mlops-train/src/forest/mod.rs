@@ -1,9 +1,10 @@
-//! Random forests.
+//! Random forests and extremely randomised trees.
 
-mod grow;
-mod importance;
+mod extra;
+mod fit;
 mod model;
 mod recipe;
 
+pub use extra::ExtraTrees;
 pub use model::ForestModel;
 pub use recipe::{MaxFeatures, RandomForest};

@@ -1,29 +1,25 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use mlops_core::progress::Progress;
-use mlops_core::random::SplitMix64;
 use mlops_core::{Error, Model, Named, Result, Run, Table, Trainer};
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::grow::{Growth, Soil};
-use super::importance::importances;
+use super::fit::Forest;
 use super::model::ForestModel;
-use crate::training::{Target, TrainingSet};
-use crate::trees::{Layout, Tree, TreeEnsemble};
+use crate::trees::grow::Growth;
 
 /// Many decision trees, each grown on a bootstrap sample, averaged: scikit-learn's
 /// `RandomForestClassifier` and `RandomForestRegressor` in one; the target decides.
 ///
-/// Trees are grown by smartcore on all cores of the [`Run`], each from a seed of its own, so the
-/// forest is the same for any number of threads. Classes are learned as numbers: trees for two
-/// classes estimate the probability of the second; for more there are `n_trees` trees for each
-/// class, and their estimates are divided by their sum. Rows are drawn in proportion to their weight.
+/// Features are cut into at most 255 bins, so that a split is found by adding up rows by bin; up to
+/// 255 different numbers are kept apart. Each tree has a seed of its own, so the forest is the same for
+/// any number of threads. Classes are learned as numbers: trees for two classes estimate the
+/// probability of the second; for more there are `n_trees` trees for each class, and their estimates
+/// are divided by their sum. Rows are drawn evenly and count by their weight.
 ///
-/// NaN is refused at fit; in a row to be answered it counts as greater than every threshold. ±∞ is
-/// greater or smaller than every number. Memory: two copies of the features, and for each thread
-/// about 16 bytes a value.
+/// A missing value (null or NaN) goes where it lowers the impurity most, or with the many if training
+/// saw none. Memory: the features once as `f64`, once as bytes, and for each thread about 32 bytes a
+/// row.
 ///
 /// # Example
 /// ```
@@ -74,7 +70,7 @@ pub enum MaxFeatures {
 }
 
 impl MaxFeatures {
-    fn of(self, width: usize, classes: bool) -> Result<usize> {
+    pub(super) fn of(self, width: usize, classes: bool) -> Result<usize> {
         let features = match self {
             Self::Auto if classes => width.isqrt(),
             Self::All | Self::Auto => width,
@@ -154,58 +150,16 @@ impl RandomForest {
     /// As [`Trainer::fit`]; [`ErrorKind::Config`](mlops_core::ErrorKind::Config) for a share of
     /// features that is none.
     pub fn learn(&self, data: &Table, run: &Run) -> Result<ForestModel> {
-        run.check()?;
-        let set = TrainingSet::read(data)?;
-        let growth = Growth {
-            max_depth: self.max_depth,
-            min_samples_leaf: self.min_samples_leaf.get(),
-            min_samples_split: self.min_samples_split.max(2),
-            features: self.max_features.of(set.width(), matches!(set.target, Target::Classes(_)))?,
+        let growth = |width, classes| {
+            Ok(Growth {
+                max_depth: self.max_depth.map(usize::from),
+                min_samples_leaf: self.min_samples_leaf.get(),
+                min_samples_split: self.min_samples_split.max(2),
+                features: self.max_features.of(width, classes)?,
+                ..Growth::default()
+            })
         };
-        let targets = targets(&set);
-        let soil = Soil::new(&set.matrix, set.rows, set.width(), set.weights.clone())?;
-        let trees = run.install(|| self.grow(&soil, &targets, &growth, run))??;
-        let mut ensemble = TreeEnsemble::new(Layout::mean(targets.len()));
-        for (i, tree) in trees.iter().enumerate() {
-            ensemble.push(tree, i / self.n_trees.get())?;
-        }
-        let weights = set.weights.as_deref();
-        let shares =
-            run.install(|| importances(&ensemble, &set.matrix, set.signature.inputs.len(), &targets, weights))?;
-        ForestModel::new(set.signature, ensemble, shares)
-    }
-
-    /// All trees, output by output.
-    fn grow(&self, soil: &Soil, targets: &[Vec<f64>], growth: &Growth, run: &Run) -> Result<Vec<Tree>> {
-        const TOGETHER: usize = 4;
-        let n_trees = self.n_trees.get();
-        let groups = n_trees.div_ceil(TOGETHER);
-        let progress = Progress::start("fit: trees", Some((n_trees * targets.len()) as u64));
-        let grow = |i: usize| {
-            run.check()?;
-            let group = i % groups;
-            let trees = TOGETHER.min(n_trees - group * TOGETHER);
-            // The trees of all classes with the same number are grown on the same sample.
-            let seed = SplitMix64::stream(run.seed, group as u64).next_u64();
-            let grown = soil.grow(&targets[i / groups], growth, trees, seed)?;
-            progress.advance(trees as u64);
-            Ok(grown)
-        };
-        let grown = (0..groups * targets.len()).into_par_iter().map(grow).collect::<Result<Vec<_>>>()?;
-        Ok(grown.into_iter().flatten().collect())
-    }
-}
-
-/// What the trees estimate: the number; of two classes, whether it is the second; of more, whether
-/// it is the one.
-fn targets(set: &TrainingSet) -> Vec<Vec<f64>> {
-    let indicator = |target: &[usize], class: usize| -> Vec<f64> {
-        target.iter().map(|y| f64::from(u8::from(*y == class))).collect()
-    };
-    match &set.target {
-        Target::Numbers(target) => vec![target.clone()],
-        Target::Classes(target) if set.signature.num_scores() == 2 => vec![indicator(target, 1)],
-        Target::Classes(target) => (0..set.signature.num_scores()).map(|class| indicator(target, class)).collect(),
+        Forest { n_trees: self.n_trees.get(), bootstrap: true }.learn(data, run, growth)
     }
 }
 

@@ -137,6 +137,27 @@ impl TreeEnsemble {
         Ok(())
     }
 
+    /// Adds the trees of another ensemble of the same layout and without stats.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`](mlops_core::ErrorKind::Unsupported) for more nodes than the table can
+    /// number.
+    pub(crate) fn append(&mut self, other: &Self) -> Result<()> {
+        debug_assert!(self.layout == other.layout && self.stats.is_none() && other.stats.is_none());
+        let (nodes, words) = (index(self.nodes.len())?, index(self.words.len())?);
+        let leaves = index(self.values.len() / self.layout.leaf_width)?;
+        index(self.nodes.len() + other.nodes.len())?;
+        index(self.words.len() + other.words.len())?;
+        self.nodes.extend(other.nodes.iter().map(|node| node.moved(nodes, leaves, words)));
+        self.roots.extend(other.roots.iter().map(|root| root + nodes));
+        self.firsts.extend_from_slice(&other.firsts);
+        self.values.extend_from_slice(&other.values);
+        self.words.extend_from_slice(&other.words);
+        self.counts.iter_mut().zip(&other.counts).for_each(|(count, others)| *count += others);
+        self.plain &= other.plain;
+        Ok(())
+    }
+
     pub(crate) fn num_trees(&self) -> usize {
         self.roots.len()
     }
@@ -294,6 +315,25 @@ pub(super) mod tests {
         }
         trees.push(&circle([1, 2]), 0).unwrap();
         trees.push(&leaf, 0).unwrap();
+    }
+
+    #[test]
+    fn ensembles_are_joined() {
+        let mut set = Tree::default();
+        let test = Test::In { codes: [40].into_iter().collect(), unknown_left: false };
+        set.split(Split { test, ..Split::at_most(1, 0.0, [1, 2]) }, 1.0, 1.0);
+        set.leaf(&[5.0], 1.0);
+        set.leaf(&[6.0], 1.0);
+        let (mut joined, mut other) = (ensemble(2), TreeEnsemble::new(Layout::mean(2)));
+        joined.push(&set, 0).unwrap();
+        let mut expected = joined.clone();
+        for _ in 0..2 {
+            other.push(&set, 1).unwrap();
+            expected.push(&set, 1).unwrap();
+        }
+        joined.append(&other).unwrap();
+        assert_eq!(joined, expected);
+        assert_eq!((joined.counts, joined.plain), (expected.counts, false));
     }
 
     #[test]

@@ -47,6 +47,18 @@ impl Node {
         Self { bits: u64::from(start) << 32 | u64::from(words), feature, right: left + 1 }
     }
 
+    /// The same in a table where so many nodes, leaves and words come before.
+    pub(super) fn moved(self, nodes: u32, leaves: u32, words: u32) -> Self {
+        let bits = if self.is_leaf() {
+            self.bits + u64::from(leaves)
+        } else if self.has(flag::CATEGORICAL) {
+            self.bits + (u64::from(words) << 32)
+        } else {
+            self.bits
+        };
+        Self { bits, right: self.right + nodes, ..self }
+    }
+
     /// With the flags.
     pub(super) fn flagged(self) -> u32 {
         self.feature

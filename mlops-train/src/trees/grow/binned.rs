@@ -130,7 +130,7 @@ impl Binned {
         self.rows
     }
 
-    pub(super) fn width(&self) -> usize {
+    pub(crate) fn width(&self) -> usize {
         self.features.len()
     }
 

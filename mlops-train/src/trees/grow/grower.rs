@@ -279,6 +279,9 @@ impl<'a> Grower<'a> {
             return;
         }
         self.gather(node, growing);
+        if is_pure(&self.cells, growing.fixed) {
+            return;
+        }
         let rows = &self.rows[node.rows.clone()];
         let mut left = tried;
         let random = self.growth.random_cuts;
@@ -423,6 +426,15 @@ impl<'a> Grower<'a> {
             self.pool.give(histograms);
         }
     }
+}
+
+/// Whether all rows would have the same value, up to rounding: no split can gain.
+fn is_pure(cells: &[Cell], fixed: &Fixed) -> bool {
+    let Some(first) = cells.first().map(|cell| fixed.sums(*cell)) else { return true };
+    cells.iter().map(|cell| fixed.sums(*cell)).all(|sums| {
+        let (a, b) = (sums.gradient * first.hessian, first.gradient * sums.hessian);
+        (a - b).abs() <= 1e-12 * a.abs()
+    })
 }
 
 /// Brings `tried` features to the front, drawn at random and in ascending order; all if there are no

@@ -8,6 +8,9 @@ use super::fixed::{Cell, Fixed, Sums, add, less};
 use super::grower::Growth;
 use super::histogram::Histogram;
 
+/// The share of a node's worth that may be an error of rounding.
+const ROUNDING: f64 = 1e-12;
+
 /// A split that could be made.
 #[derive(Clone, Debug)]
 pub(super) struct Candidate {
@@ -94,9 +97,11 @@ impl Judge<'_> {
             (Bins::Edges(_), None) => self.numbers(cells, missing, |left, right| self.gain(left, right, monotonic)),
         };
         let mut found = found?;
+        let worth = self.worth(self.fixed.sums(self.sums));
         found.feature = feature;
-        found.gain -= self.worth(self.fixed.sums(self.sums));
-        let enough = found.gain > self.growth.min_gain.max(f64::EPSILON * self.worth(self.fixed.sums(self.sums)));
+        found.gain -= worth;
+        // Less is what rounding makes of rows that are all the same.
+        let enough = found.gain > self.growth.min_gain.max(ROUNDING * worth);
         if self.fixed.count(missing) == 0 {
             // Nothing is known of it: it goes with the many.
             found.missing_left = self.fixed.count(found.left) > self.fixed.count(less(self.sums, found.left));
