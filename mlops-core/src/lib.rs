@@ -75,7 +75,7 @@ pub use inference::{
     Shutdown, Tap, Trigger,
 };
 pub use learner::{Learned, Learner};
-pub use model::{Cancel, Dense, Model, RowModel, Run, Scratch, Trainer, predict_dense, score_row};
+pub use model::{Cancel, Dense, Incremental, Model, RowModel, Run, Scratch, Trainer, predict_dense, score_row};
 pub use package::{Environment, Metadata, Package, Samples};
 pub use pipeline::{Chain, Estimator, Pipeline, PipelineModel};
 pub use predictions::{Metric, Predictions};

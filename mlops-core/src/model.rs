@@ -199,6 +199,19 @@ pub trait Model: Debug + Send + Sync + 'static {
     fn save(&self) -> Result<Artifact>;
 }
 
+/// A model that can go on learning, without the rows it has learned from: what it knows are sums.
+///
+/// The signature stays what it is, but for the rows it was fitted on; so a class that the first rows did
+/// not have is refused.
+pub trait Incremental: Model {
+    /// Learns the rows of `data` too, each counting by the weight column if there is one; equal, up to
+    /// rounding, to fitting on all rows at once. Nothing is learned if it fails.
+    ///
+    /// # Errors
+    /// As [`Trainer::fit`]; [`ErrorKind::Data`] for a class that is none of the signature.
+    fn partial_fit(&mut self, data: &Table, run: &Run) -> Result<()>;
+}
+
 /// A model over rows of `f64`, in the order of its signature; null is NaN.
 ///
 /// # Errors and panics

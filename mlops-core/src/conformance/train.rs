@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use arrow::array::{Array, ArrayRef, AsArray, Float64Array, RecordBatch, StringArray};
 use arrow::compute::{cast, concat_batches};
-use arrow::datatypes::{DataType, Field, Float64Type, Schema};
+use arrow::datatypes::{DataType, Field, FieldRef, Float64Type, Schema};
 
 use super::Trial;
 use crate::{
-    Cancel, CellReader, Codecs, Error, ErrorKind, Model, Result, Role, Run, Scratch, Table, Task, Trainer, score_row,
+    Cancel, CellReader, Codecs, Error, ErrorKind, Model, Predictions, Result, Role, Run, Scratch, Table, Task, Trainer,
+    score_row,
 };
 
 /// A trainer to be tried, and rows to try it on.
@@ -33,7 +34,7 @@ pub struct TrainerSubject {
     pub name: String,
     /// Makes the recipe.
     pub recipe: Arc<dyn Fn() -> Box<dyn Trainer> + Send + Sync>,
-    /// At least 30 complete rows with a target; fast to learn.
+    /// At least 30 complete rows with a target (without one, if groups are to be found); fast to learn.
     pub data: Table,
     /// Reads the recipe and the model.
     pub codecs: Codecs,
@@ -68,8 +69,9 @@ impl TrainerSubject {
         self.data.to_batch().expect("the subject's data make one batch")
     }
 
-    fn target(&self) -> Field {
-        self.data.target().expect("the subject's data have a target").as_ref().clone()
+    /// The target; `None` if groups are to be found.
+    fn target(&self) -> Option<Field> {
+        self.data.target().ok().map(|field| field.as_ref().clone())
     }
 
     /// The subject's data with one column replaced or added; roles stay.
@@ -88,10 +90,6 @@ impl TrainerSubject {
         }
         let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).expect("columns of equal length");
         Table::from_batch(batch).with_roles(self.data.roles())
-    }
-
-    fn is_classification(&self) -> bool {
-        !self.target().data_type().is_floating()
     }
 }
 
@@ -155,10 +153,10 @@ fn bits(answer: &RecordBatch) -> (Vec<u64>, Option<ArrayRef>) {
         match column.data_type() {
             DataType::Float64 => numbers.extend(column.as_primitive::<Float64Type>().values().iter().map(bits_of)),
             DataType::FixedSizeList(_, width) => {
-                let list = column.as_fixed_size_list();
-                let values = list.values().as_primitive::<Float64Type>();
-                let start = list.offset() * *width as usize;
-                numbers.extend(values.values()[start..start + list.len() * *width as usize].iter().map(bits_of));
+                let (list, width) = (column.as_fixed_size_list(), *width as usize);
+                let values = list.values().slice(list.offset() * width, list.len() * width);
+                let values = cast(&values, &DataType::Float64).expect("a list of numbers or of bools");
+                numbers.extend(values.as_primitive::<Float64Type>().values().iter().map(bits_of));
             }
             _ => labels = Some(Arc::clone(column)),
         }
@@ -191,10 +189,11 @@ fn assert_refused(result: Result<Arc<dyn Model>>, kinds: &[ErrorKind]) -> Error 
     error
 }
 
+/// A row may be far from every group, but every other answer is a number.
 #[track_caller]
-fn assert_finite(answer: &RecordBatch) {
+fn assert_finite(model: &dyn Model, answer: &RecordBatch) {
     let finite = bits(answer).0.into_iter().all(|bits| f64::from_bits(bits).is_finite());
-    assert!(finite, "an answer is not finite");
+    assert!(finite || matches!(model.signature().task, Task::Clustering { .. }), "an answer is not finite");
 }
 
 fn same_seed(subject: &TrainerSubject) {
@@ -258,12 +257,11 @@ fn declared_form(subject: &TrainerSubject) {
     let answer = predict(model.as_ref(), &rows);
     assert_eq!(answer.schema(), model.signature().output_schema());
     assert_eq!(answer.num_rows(), rows.num_rows());
-    assert_finite(&answer);
+    assert_finite(model.as_ref(), &answer);
     assert_eq!(predict(model.as_ref(), &rows.slice(0, 0)).num_rows(), 0, "no rows, no answers");
     let Task::Classification { classes } = &model.signature().task else { return };
-    let (scores, _) = bits(&answer);
+    let scores = Predictions::scores_of(model.signature(), &answer).expect("an answer of its signature");
     for row in scores.chunks_exact(classes.len()) {
-        let row: Vec<f64> = row.iter().map(|bits| f64::from_bits(*bits)).collect();
         let sum: f64 = row.iter().sum();
         assert!((sum - 1.0).abs() < 1e-9, "probabilities add up to {sum}");
         assert!(row.iter().all(|p| (0.0..=1.0).contains(p)), "probabilities {row:?}");
@@ -319,7 +317,8 @@ fn by_name(subject: &TrainerSubject) {
     let model = subject.fitted();
     let rows = subject.rows();
     let mut order: Vec<usize> = (0..rows.num_columns()).rev().collect();
-    order.retain(|i| rows.schema_ref().field(*i).name() != subject.target().name());
+    let target = subject.target();
+    order.retain(|i| target.as_ref().is_none_or(|target| rows.schema_ref().field(*i).name() != target.name()));
     let shuffled = rows.project(&order).expect("columns in another order");
     let unused = Arc::new(StringArray::from_iter_values((0..rows.num_rows()).map(|i| i.to_string()))) as ArrayRef;
     let fields = shuffled.schema_ref().fields().iter().cloned().chain([Arc::new(Field::new(
@@ -345,7 +344,7 @@ fn missing_input(subject: &TrainerSubject) {
 
 fn one_row(subject: &TrainerSubject) {
     match subject.fit(&subject.data.take(&[0]).expect("one row")) {
-        Ok(model) => assert_finite(&predict(model.as_ref(), &subject.rows())),
+        Ok(model) => assert_finite(model.as_ref(), &predict(model.as_ref(), &subject.rows())),
         Err(error) => assert_eq!(error.kind(), ErrorKind::Data, "{error}"),
     }
 }
@@ -355,20 +354,22 @@ fn no_rows(subject: &TrainerSubject) {
 }
 
 fn no_features(subject: &TrainerSubject) {
-    let target = subject.target();
-    let data = subject.data.select([target.name()]).expect("the target alone");
+    let role =
+        |data: Table, field: &FieldRef| data.with_role(field.name(), Role::Ignored).expect("the column is there");
+    let data = subject.data.features().iter().fold(subject.data.clone(), role);
     assert_refused(subject.fit(&data), &[ErrorKind::Schema]);
 }
 
 fn no_target(subject: &TrainerSubject) {
-    let data = subject.data.clone().with_role(subject.target().name(), Role::Ignored).expect("the column is there");
+    let Some(target) = subject.target() else { return };
+    let data = subject.data.clone().with_role(target.name(), Role::Ignored).expect("the column is there");
     assert_refused(subject.fit(&data), &[ErrorKind::Schema]);
 }
 
 fn constant_target(subject: &TrainerSubject) {
     let rows = subject.data.num_rows();
-    let target = subject.target();
-    if subject.is_classification() {
+    let Some(target) = subject.target() else { return };
+    if !target.data_type().is_floating() {
         let first = subject.data.column(target.name()).expect("the target").slice(0, 1);
         let zeros = arrow::array::UInt32Array::from(vec![0; rows]);
         let constant = arrow::compute::take(&first, &zeros, None).expect("the first value, repeated");
@@ -389,7 +390,7 @@ fn constant_feature(subject: &TrainerSubject) {
         let constant = Arc::new(Float64Array::from(vec![value; subject.data.num_rows()]));
         let data = subject.with_column("a constant", constant);
         let model = subject.fit(&data).expect("a constant feature is no obstacle");
-        assert_finite(&predict(model.as_ref(), &data.to_batch().expect("one batch")));
+        assert_finite(model.as_ref(), &predict(model.as_ref(), &data.to_batch().expect("one batch")));
     }
 }
 
@@ -411,7 +412,9 @@ fn missing_value(subject: &TrainerSubject) {
     for gap in [Arc::new(with_null) as ArrayRef, Arc::new(Float64Array::from(with_nan))] {
         let incomplete = subject.with_column("a gap", gap);
         match subject.fit(&incomplete) {
-            Ok(model) => assert_finite(&predict(model.as_ref(), &incomplete.to_batch().expect("one batch"))),
+            Ok(model) => {
+                assert_finite(model.as_ref(), &predict(model.as_ref(), &incomplete.to_batch().expect("one batch")));
+            }
             Err(error) => {
                 assert_eq!(error.kind(), ErrorKind::Data, "{error}");
                 assert!(error.to_string().contains("a gap"), "the error does not name the column: {error}");
