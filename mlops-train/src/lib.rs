@@ -6,7 +6,19 @@
 //! | `LinearRegression`, `Ridge` | numbers | least squares |
 //! | `HistGradientBoosting` | classes or numbers | boosted trees on histograms, missing values and categories |
 //! | `RandomForest`, `ExtraTrees` | classes or numbers | averaging trees |
-//! | `Voting` | whatever its members learn | averaging their scores |
+//! | `ElasticNet`, `Lasso` | numbers, by few features | coordinate descent |
+//! | `TweedieRegressor`, `PoissonRegressor`, `GammaRegressor` | counts and amounts | Newton's method |
+//! | `KNeighbors` | classes or numbers | asking the nearest rows |
+//! | `GaussianNb`, `MultinomialNb`, `BernoulliNb`, `ComplementNb`, `CategoricalNb` | classes | Bayes' rule, in one pass |
+//! | `IsotonicRegression` | a number that rises or falls with one feature | pooling adjacent violators |
+//! | `KMeans`, `GaussianMixture`, `Dbscan` | groups, without a target | Lloyd's algorithm, EM, density |
+//! | `Svc`, `Svr` | classes or numbers | support vectors |
+//! | `AdaBoost` | classes or numbers | members that learn from the mistakes of those before |
+//! | `Voting`, `Stacking`, `Bagging` | whatever their members learn | averaging or learning to combine their scores |
+//! | `CalibratedClassifier`, `OneVsRest`, `ClassWeighted` | classes | correcting, dividing or weighing for another recipe |
+//! | `FixedThreshold`, `TunedThreshold` | classes | choosing by a threshold or by costs |
+//! | `TransformedTarget` | numbers | another recipe on another scale |
+//! | `Conformal` | intervals and sets of classes that keep a promise | rows held back from another recipe |
 //!
 //! A recipe learns the target of the table ([`Table::target`](mlops_core::Table::target)) from its
 //! features; fitted on the same rows with the same seed it gives the same model for any number of
@@ -38,35 +50,48 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod bayes;
 #[cfg(feature = "boosting")]
 mod boosting;
+mod cluster;
 mod cross_validation;
 pub mod evaluation;
 #[cfg(feature = "foreign")]
 pub mod foreign;
 #[cfg(feature = "forest")]
 mod forest;
+mod isotonic;
 #[cfg(feature = "linear")]
 mod linear;
+mod members;
 pub mod metrics;
+mod neighbors;
 pub mod search;
 mod selection;
-#[cfg(any(feature = "boosting", feature = "forest", feature = "linear"))]
+mod svm;
+mod tensors;
 mod training;
 #[cfg(any(feature = "boosting", feature = "foreign", feature = "forest"))]
 mod trees;
 mod voting;
+mod wrap;
 
+pub use bayes::{BernoulliNb, CategoricalNb, ComplementNb, GaussianNb, MultinomialNb, NaiveBayesModel};
 #[cfg(feature = "boosting")]
 pub use boosting::{HistGradientBoosting, Loss};
+pub use cluster::{Covariance, Dbscan, DbscanModel, GaussianMixture, GaussianMixtureModel, KMeans, KMeansModel};
 pub use cross_validation::{CrossValidation, CvResult, FoldResult, cross_validate};
 pub use evaluation::Evaluation;
 #[cfg(feature = "foreign")]
 pub use foreign::Import;
 #[cfg(feature = "forest")]
 pub use forest::{ExtraTrees, ForestModel, MaxFeatures, RandomForest};
+pub use isotonic::{IsotonicModel, IsotonicRegression};
 #[cfg(feature = "linear")]
-pub use linear::{LinearModel, LinearRegression, LogisticModel, LogisticRegression, Ridge};
+pub use linear::{
+    ElasticNet, GammaRegressor, Lasso, LinearModel, LinearRegression, Link, LogisticModel, LogisticRegression,
+    PoissonRegressor, Ridge, TweedieModel, TweedieRegressor,
+};
 pub use metrics::{
     Accuracy, Average, AveragePrecision, BalancedAccuracy, Binning, Brier, CalibrationCurve, ClassificationReport,
     CohenKappa, ConfusionMatrix, Cost, Coverage, D2Brier, D2LogLoss, D2Pinball, D2Tweedie, DetCurve,
@@ -76,15 +101,22 @@ pub use metrics::{
     PrecisionRecallAuc, PrecisionRecallCurve, R2, Recall, Rmse, Rmsle, RocAuc, RocCurve, Scores, TopKAccuracy,
     TweedieDeviance, ZeroDivision, ZeroOneLoss, score,
 };
+pub use neighbors::{KNeighbors, KNeighborsModel, NeighborWeights};
 pub use selection::{Entry, Leaderboard, Selection, compare};
+pub use svm::{Kernel, Svc, SvcModel, Svr, SvrModel};
 #[cfg(any(feature = "boosting", feature = "foreign", feature = "forest"))]
 pub use trees::TreeModel;
 pub use voting::{Voting, VotingModel};
+pub use wrap::{
+    AdaBoost, AdaBoostModel, Bagging, BaggingModel, CalibrateOn, CalibratedClassifier, CalibratedModel,
+    CalibrationMethod, ClassWeight, ClassWeighted, Conformal, ConformalModel, DecidedModel, FixedThreshold, OneVsRest,
+    OneVsRestModel, Stacking, StackingModel, TargetMap, ThresholdScore, TransformedTarget, TransformedTargetModel,
+    TunedThreshold,
+};
 
 /// What this crate can read: its recipes and its models.
 pub fn codecs() -> mlops_core::Codecs {
-    let codecs =
-        mlops_core::Codecs::empty().with_model::<VotingModel>().with_composite_trainer(Voting::KIND, Voting::read);
+    let codecs = estimators().with(wrap::codecs());
     #[cfg(any(feature = "boosting", feature = "foreign", feature = "forest"))]
     let codecs = codecs.with_model::<TreeModel>();
     #[cfg(feature = "forest")]
@@ -95,8 +127,41 @@ pub fn codecs() -> mlops_core::Codecs {
     let codecs = codecs
         .with_model::<LinearModel>()
         .with_model::<LogisticModel>()
+        .with_model::<TweedieModel>()
+        .with_trainer::<ElasticNet>()
+        .with_trainer::<GammaRegressor>()
+        .with_trainer::<Lasso>()
         .with_trainer::<LinearRegression>()
         .with_trainer::<LogisticRegression>()
-        .with_trainer::<Ridge>();
+        .with_trainer::<PoissonRegressor>()
+        .with_trainer::<Ridge>()
+        .with_trainer::<TweedieRegressor>();
     codecs
+}
+
+/// Those that no feature is for.
+fn estimators() -> mlops_core::Codecs {
+    mlops_core::Codecs::empty()
+        .with_model::<DbscanModel>()
+        .with_model::<GaussianMixtureModel>()
+        .with_model::<IsotonicModel>()
+        .with_model::<KMeansModel>()
+        .with_model::<KNeighborsModel>()
+        .with_model::<NaiveBayesModel>()
+        .with_model::<SvcModel>()
+        .with_model::<SvrModel>()
+        .with_model::<VotingModel>()
+        .with_trainer::<BernoulliNb>()
+        .with_trainer::<CategoricalNb>()
+        .with_trainer::<ComplementNb>()
+        .with_trainer::<Dbscan>()
+        .with_trainer::<GaussianMixture>()
+        .with_trainer::<GaussianNb>()
+        .with_trainer::<IsotonicRegression>()
+        .with_trainer::<KMeans>()
+        .with_trainer::<KNeighbors>()
+        .with_trainer::<MultinomialNb>()
+        .with_trainer::<Svc>()
+        .with_trainer::<Svr>()
+        .with_composite_trainer(Voting::KIND, Voting::read)
 }

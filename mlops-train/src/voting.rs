@@ -2,11 +2,13 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use mlops_core::{
-    Artifact, Codecs, Dense, Error, InputColumn, Load, Model, Predictions, Recipe, Result, ResultExt, RowModel, Run,
-    Scratch, Signature, Spec, Table, Trainer, Value, score_row,
+    Artifact, Codecs, Dense, Error, Load, Model, Recipe, Result, ResultExt, RowModel, Run, Scratch, Signature, Spec,
+    Table, Trainer, Value,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
+
+use crate::members::{Members, corrupt, load_parts};
 
 /// Several recipes trained on the same rows, whose scores are averaged: probabilities of classes
 /// (soft voting), or numbers.
@@ -107,13 +109,10 @@ impl Trainer for Voting {
 /// Fitted models whose scores are averaged: what [`Voting`] gives.
 #[derive(Debug)]
 pub struct VotingModel {
-    models: Vec<Arc<dyn Model>>,
+    members: Members,
     /// Greater than 0; their sum is 1.
     shares: Vec<f64>,
-    /// The inputs of all members, each once.
     signature: Signature,
-    /// For each member, where its inputs stand in the signature.
-    inputs: Vec<Vec<usize>>,
 }
 
 impl VotingModel {
@@ -123,47 +122,26 @@ impl VotingModel {
             return Err(Error::config("each member needs a weight that is finite and greater than 0"));
         }
         let task = first.signature().task.clone();
-        let mut columns: Vec<InputColumn> = Vec::new();
-        let mut inputs = Vec::with_capacity(models.len());
-        for model in &models {
-            if model.signature().task != task {
-                return Err(Error::config("the members predict different things, so their scores have no average"));
-            }
-            let places = model.signature().inputs.iter().map(|input| place(&mut columns, input));
-            inputs.push(places.collect::<Result<Vec<_>>>()?);
+        if models.iter().any(|model| model.signature().task != task) {
+            return Err(Error::config("the members predict different things, so their scores have no average"));
         }
         let sum: f64 = weights.iter().sum();
         let shares = weights.into_iter().map(|weight| weight / sum).collect();
-        let mut signature = Signature::new(columns, task);
-        models.iter().for_each(|model| signature.fitted_on.extend(&model.signature().fitted_on));
-        Ok(Self { models, shares, signature, inputs })
+        let (members, inputs) = Members::new(models)?;
+        let mut signature = Signature::new(inputs, task);
+        members.models().iter().for_each(|model| signature.fitted_on.extend(&model.signature().fitted_on));
+        Ok(Self { members, shares, signature })
     }
 
     /// The members.
     pub fn models(&self) -> &[Arc<dyn Model>] {
-        &self.models
+        self.members.models()
     }
 
     /// What each member counts, in their order; the sum is 1.
     pub fn shares(&self) -> &[f64] {
         &self.shares
     }
-}
-
-/// Where `input` stands among `columns`, adding it if it is new.
-fn place(columns: &mut Vec<InputColumn>, input: &InputColumn) -> Result<usize> {
-    let Some(i) = columns.iter().position(|column| column.name == input.name) else {
-        columns.push(input.clone());
-        return Ok(columns.len() - 1);
-    };
-    if columns[i].data_type != input.data_type {
-        return Err(Error::config(format!(
-            "input '{}' is {} for one member and {} for another",
-            input.name, columns[i].data_type, input.data_type
-        )));
-    }
-    columns[i].nullable &= input.nullable;
-    Ok(i)
 }
 
 impl Model for VotingModel {
@@ -174,9 +152,8 @@ impl Model for VotingModel {
     fn predict(&self, batch: &RecordBatch) -> Result<RecordBatch> {
         let batch = self.signature.check(batch)?;
         let mut scores = vec![0.0; batch.num_rows() * self.signature.num_scores()];
-        for (model, share) in self.models.iter().zip(&self.shares) {
-            let answer = Predictions::scores_of(model.signature(), &model.predict(&batch)?)?;
-            add(&mut scores, &answer, *share);
+        for (i, share) in self.shares.iter().enumerate() {
+            add(&mut scores, &self.members.scores(i, &batch)?, *share);
         }
         self.signature.answer(scores)
     }
@@ -186,15 +163,11 @@ impl Model for VotingModel {
     }
 
     fn row(&self) -> Option<&dyn RowModel> {
-        self.models.iter().all(|model| model.row().is_some() || model.dense().is_some()).then_some(self as _)
+        self.members.take_rows().then_some(self as _)
     }
 
     fn save(&self) -> Result<Artifact> {
-        let mut artifact = Artifact::of::<Self>(&json!({ "shares": self.shares }))?;
-        for model in &self.models {
-            artifact.parts.push(model.save()?);
-        }
-        Ok(artifact)
+        self.members.save_into(Artifact::of::<Self>(&json!({ "shares": self.shares }))?)
     }
 }
 
@@ -207,31 +180,9 @@ fn add(sum: &mut [f64], scores: &[f64], share: f64) {
 impl RowModel for VotingModel {
     /// Allocates nothing up to 64 inputs and 16 scores, two small buffers beyond.
     fn score_row(&self, row: &[Value<'_>], scratch: &mut Scratch, scores: &mut [f64]) -> Result<()> {
-        let (mut cells, mut many_cells) = ([Value::Null; 64], Vec::new());
-        let (mut answer, mut many_scores) = ([0.0; 16], Vec::new());
-        let answer = room(&mut answer, &mut many_scores, scores.len());
         scores.fill(0.0);
-        for ((model, inputs), share) in self.models.iter().zip(&self.inputs).zip(&self.shares) {
-            let cells = room(&mut cells, &mut many_cells, inputs.len());
-            for (cell, input) in cells.iter_mut().zip(inputs) {
-                *cell = row[*input];
-            }
-            if score_row(model.as_ref(), cells, scratch, answer)?.is_none() {
-                return Err(Error::unsupported("a member takes batches only"));
-            }
-            add(scores, answer, *share);
-        }
-        Ok(())
+        self.members.each_score(row, scratch, |i, answer| add(scores, answer, self.shares[i]))
     }
-}
-
-/// The first `len` places of `few` if it is long enough, else of `many`.
-fn room<'b, T: Copy + Default>(few: &'b mut [T], many: &'b mut Vec<T>, len: usize) -> &'b mut [T] {
-    if len <= few.len() {
-        return &mut few[..len];
-    }
-    many.resize(len, T::default());
-    &mut many[..len]
 }
 
 #[derive(Deserialize)]
@@ -246,13 +197,12 @@ impl Load for VotingModel {
 
     fn load(artifact: &Artifact, codecs: &Codecs) -> Result<Self> {
         let State { shares } = artifact.state()?;
-        let models = artifact.parts.iter().map(|part| codecs.model(part)).collect::<Result<Vec<_>>>()?;
         let fitting = (shares.iter().sum::<f64>() - 1.0).abs() < 1e-9;
         if !fitting {
             return Err(Error::corrupt("the shares of the members do not add up to 1"));
         }
-        let model = Self::new(models, shares.clone());
+        let model = Self::new(load_parts(artifact, codecs)?, shares.clone());
         // Kept as they were written, so that the answers stay equal to the last bit.
-        Ok(Self { shares, ..model.map_err(|e| Error::corrupt(e.message().to_owned()).with_source(e))? })
+        Ok(Self { shares, ..model.map_err(corrupt)? })
     }
 }

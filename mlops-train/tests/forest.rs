@@ -1,6 +1,7 @@
 //! What random forests promise.
 #![cfg(feature = "forest")]
 
+#[expect(dead_code, reason = "each test takes what it needs")]
 mod common;
 
 use std::sync::Arc;

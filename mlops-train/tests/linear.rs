@@ -1,6 +1,7 @@
 //! What linear models promise beyond the golden values.
 #![cfg(feature = "linear")]
 
+#[expect(dead_code, reason = "each test takes what it needs")]
 mod common;
 
 use std::sync::Arc;

@@ -145,7 +145,7 @@ fn learn(recipe: &str, alpha: f64, data: &Table, run: &Run) -> Result<LinearMode
     Ok(LinearModel { signature: set.signature, linear, rank: fit.rank })
 }
 
-/// A fitted [`LinearRegression`] or [`Ridge`].
+/// A fitted [`LinearRegression`], [`Ridge`], [`ElasticNet`](crate::ElasticNet) or [`Lasso`](crate::Lasso).
 #[derive(Clone, Debug)]
 pub struct LinearModel {
     signature: Signature,
@@ -154,6 +154,10 @@ pub struct LinearModel {
 }
 
 impl LinearModel {
+    pub(super) fn new(signature: Signature, linear: Linear, rank: usize) -> Self {
+        Self { signature, linear, rank }
+    }
+
     /// One number a feature.
     pub fn coef(&self) -> &[f64] {
         &self.linear.coef[0]
@@ -165,7 +169,7 @@ impl LinearModel {
     }
 
     /// How many columns, with the intercept, say something of their own. Constant features do not
-    /// count.
+    /// count, nor do those that an elastic net left out.
     pub fn rank(&self) -> usize {
         self.rank
     }

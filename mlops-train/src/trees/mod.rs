@@ -21,10 +21,11 @@ mod link;
 mod model;
 mod node;
 mod store;
-mod tensors;
 mod threshold;
 mod tree;
 mod unfold;
+
+use crate::tensors;
 
 pub(crate) use ensemble::{Layout, TreeEnsemble};
 pub(crate) use link::{Link, logistic, softmax};

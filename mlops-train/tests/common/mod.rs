@@ -11,6 +11,8 @@ use mlops_core::{Role, Table};
 pub(crate) enum Kind {
     Bool,
     Number,
+    /// No target: groups are to be found.
+    Nothing,
     ThreeTexts,
 }
 
@@ -29,6 +31,7 @@ pub(crate) fn rows(rows: usize, kind: Kind) -> Table {
             let class = |i| ["early", "late", "on time"][(truth(i) as usize).min(5) / 2];
             Arc::new(StringArray::from_iter_values((0..rows).map(class)))
         }
+        Kind::Nothing => Arc::new(Float64Array::from(vec![0.0; rows])),
     };
     let columns: [(&str, ArrayRef); 5] = [
         ("wind", Arc::new(Float64Array::from(wind))),
@@ -38,5 +41,8 @@ pub(crate) fn rows(rows: usize, kind: Kind) -> Table {
         ("y", target),
     ];
     let batch = RecordBatch::try_from_iter(columns).unwrap();
+    if let Kind::Nothing = kind {
+        return Table::from_batch(batch.project(&[0, 1, 2, 3]).unwrap());
+    }
     Table::from_batch(batch).with_role("y", Role::Target).unwrap()
 }
