@@ -83,7 +83,7 @@ pub use cluster::{Covariance, Dbscan, DbscanModel, GaussianMixture, GaussianMixt
 pub use cross_validation::{CrossValidation, CvResult, FoldResult, cross_validate};
 pub use evaluation::Evaluation;
 #[cfg(feature = "foreign")]
-pub use foreign::Import;
+pub use foreign::{Import, OnnxModel};
 #[cfg(feature = "forest")]
 pub use forest::{ExtraTrees, ForestModel, MaxFeatures, RandomForest};
 pub use isotonic::{IsotonicModel, IsotonicRegression};
@@ -117,6 +117,8 @@ pub use wrap::{
 /// What this crate can read: its recipes and its models.
 pub fn codecs() -> mlops_core::Codecs {
     let codecs = estimators().with(wrap::codecs());
+    #[cfg(feature = "foreign")]
+    let codecs = codecs.with_model::<OnnxModel>();
     #[cfg(any(feature = "boosting", feature = "foreign", feature = "forest"))]
     let codecs = codecs.with_model::<TreeModel>();
     #[cfg(feature = "forest")]

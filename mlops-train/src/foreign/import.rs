@@ -78,9 +78,11 @@ impl Import {
         match bytes.trim_ascii_start() {
             [b't', b'r', b'e', b'e', b'\r' | b'\n', ..] => Ok(Arc::new(self.lightgbm(bytes)?)),
             [b'{', ..] => Ok(Arc::new(self.xgboost(bytes)?)),
+            // The version of the format, or another small field.
+            [0x08 | 0x12 | 0x1a | 0x22 | 0x3a | 0x42, ..] => Ok(Arc::new(self.onnx(bytes)?)),
             _ => Err(Error::unsupported(
-                "neither a text model of LightGBM nor a JSON or UBJSON model of XGBoost: save the model in one of \
-                 these forms",
+                "neither ONNX nor a text model of LightGBM nor a JSON or UBJSON model of XGBoost: save the model in \
+                 one of these forms",
             )),
         }
     }
@@ -113,6 +115,21 @@ impl Import {
     /// also for linear boosters, vector leaves, and several targets.
     pub fn xgboost(&self, bytes: &[u8]) -> Result<TreeModel> {
         super::xgboost::read(bytes, self)
+    }
+
+    /// Reads a tabular model in the form of ONNX, as skl2onnx and onnxmltools write it.
+    ///
+    /// A matrix of the graph becomes one column a feature (`input_0`, `input_1`, …), anything else one
+    /// column of its own name. The graph is evaluated by operators of ours: `ai.onnx.ml` (trees, linear
+    /// models, support vector machines, scaling, encoding) and the tensor operators around it. A few
+    /// made-up rows go through it when it is read, so that a graph that can't work is refused here.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`](mlops_core::ErrorKind::Unsupported) naming the node and the operator
+    /// that is not known, [`ErrorKind::Corrupt`](mlops_core::ErrorKind::Corrupt) for a damaged file,
+    /// [`ErrorKind::Config`](mlops_core::ErrorKind::Config) for classes or feature names that do not fit.
+    pub fn onnx(&self, bytes: &[u8]) -> Result<super::OnnxModel> {
+        super::onnx::read(bytes, self)
     }
 
     /// The signature of trees over `features`, each a nullable `Float64`.

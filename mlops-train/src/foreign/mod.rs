@@ -3,6 +3,7 @@
 //! | file | read by | becomes |
 //! | --- | --- | --- |
 //! | LightGBM's text | [`Import::lightgbm`] | [`TreeModel`](crate::TreeModel) |
+//! | tabular ONNX | [`Import::onnx`] | [`OnnxModel`] |
 //! | XGBoost's JSON or UBJSON | [`Import::xgboost`] | [`TreeModel`](crate::TreeModel) |
 //!
 //! What was read is saved, packaged, served and explained like what was trained here. The files are
@@ -12,8 +13,10 @@
 mod export;
 mod import;
 mod lightgbm;
+mod onnx;
 mod xgboost;
 
 pub use import::Import;
 pub use lightgbm::to_lightgbm;
+pub use onnx::{GraphValue, OnnxModel};
 pub use xgboost::to_xgboost;

@@ -4,6 +4,7 @@
 #![cfg(feature = "foreign")]
 
 mod golden;
+mod onnx;
 #[cfg(feature = "forest")]
 mod peers;
 mod trees;

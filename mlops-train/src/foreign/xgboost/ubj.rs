@@ -156,6 +156,9 @@ impl<'a> Reader<'a> {
         let (kind, count) = self.header()?;
         let mut map = Vec::new();
         while count.is_none_or(|count| map.len() < count) {
+            while self.peek() == Some(b'N') {
+                self.at += 1;
+            }
             if count.is_none() && self.peek() == Some(b'}') {
                 self.at += 1;
                 break;

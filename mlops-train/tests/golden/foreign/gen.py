@@ -6,7 +6,7 @@ Pinned in requirements.txt: what other versions write may differ, what is here m
 
 The rows are no files: both sides draw them from SplitMix64 (`rows` below and `rows` in the tests).
 NAME.expected is the label of each row (a byte, of classifications), then what the library predicts
-(f32, little endian, row by row): probabilities of all classes, of the second of two classes, or numbers.
+for the first 4,000 (f32, little endian, row by row): probabilities of all classes, of the second of two classes, or numbers.
 """
 
 import sys
@@ -18,6 +18,7 @@ HERE = Path(__file__).parent
 WIDTH = 8
 CODES = 6  # the column of codes
 ROWS = 10_000
+VALUES = 4_000  # rows whose numbers are kept, not only their labels
 MASK = (1 << 64) - 1
 
 
@@ -58,20 +59,12 @@ def write(name, data, labels, values):
     values = np.asarray(values, dtype=np.float32)
     if values.ndim == 2 and values.shape[1] == 2 and labels is not None:
         values = values[:, 1]
-    (HERE / f"{name}.expected").write_bytes(expected + values.astype("<f4").tobytes())
+    (HERE / f"{name}.expected").write_bytes(expected + values[:VALUES].astype("<f4").tobytes())
 
 
 def label(values):
     values = np.asarray(values)
     return (values > 0.5).astype(int) if values.ndim == 1 else values.argmax(axis=1)
-
-
-MODELS = {}
-
-
-def model(make):
-    MODELS[make.__name__] = make
-    return make
 
 
 def lightgbm_models():
@@ -176,8 +169,185 @@ def xgboost_models():
         write(name, data, labels, values)
 
 
+def onnx_models():
+    from onnxmltools import convert_lightgbm, convert_xgboost
+    from onnxmltools.convert.common.data_types import FloatTensorType as OtherFloats
+    from skl2onnx import convert_sklearn
+    from skl2onnx.common.data_types import FloatTensorType, Int64TensorType, StringTensorType
+    from sklearn import calibration, cluster, compose, decomposition, discriminant_analysis, ensemble, impute
+    from sklearn import linear_model, naive_bayes, neural_network, pipeline, preprocessing, svm, tree
+
+    x, two, three, score = train()
+    holes = train(holes=True)[0]
+    positive = np.exp(score / 4)
+    test, holed = rows(ROWS, 3, False), rows(ROWS, 3, True)
+    floats = [("input", FloatTensorType([None, WIDTH]))]
+    scaled = lambda last: pipeline.make_pipeline(preprocessing.StandardScaler(), last)
+    options = {"random_state": 1}
+    few = options | {"n_estimators": 8, "max_depth": 5}
+    cases = {
+        "logistic": (scaled(linear_model.LogisticRegression()), two, {"zipmap": True}),
+        "logistic_three": (scaled(linear_model.LogisticRegression()), three, {}),
+        "logistic_text": (linear_model.LogisticRegression(max_iter=1000), three, {"zipmap": True, "text": True}),
+        "ridge": (scaled(linear_model.Ridge()), score, {}),
+        "sgd": (scaled(linear_model.SGDClassifier(loss="log_loss", **options)), three, {}),
+        "ridge_classifier": (scaled(linear_model.RidgeClassifier()), two, {}),
+            "poisson": (scaled(linear_model.PoissonRegressor()), positive, {}),
+        "forest": (ensemble.RandomForestClassifier(**few), two, {}),
+        "forest_three": (ensemble.RandomForestClassifier(**few), three, {}),
+        "forest_regression": (ensemble.RandomForestRegressor(**few), score, {}),
+        "extra": (ensemble.ExtraTreesClassifier(**few), two, {"zipmap": True}),
+        "tree": (tree.DecisionTreeClassifier(max_depth=6, **options), three, {}),
+        "tree_regression": (tree.DecisionTreeRegressor(max_depth=6, **options), score, {}),
+        "boosting": (ensemble.GradientBoostingClassifier(n_estimators=12, **options), two, {}),
+        "boosting_three": (ensemble.GradientBoostingClassifier(n_estimators=6, **options), three, {}),
+        "boosting_regression": (ensemble.GradientBoostingRegressor(n_estimators=12, **options), score, {}),
+        "hist": (ensemble.HistGradientBoostingClassifier(max_iter=8, **options), two, {"holes": True}),
+        "hist_three": (ensemble.HistGradientBoostingClassifier(max_iter=4, **options), three, {"holes": True}),
+        "hist_regression": (ensemble.HistGradientBoostingRegressor(max_iter=8, **options), score, {"holes": True}),
+        "ada": (ensemble.AdaBoostClassifier(n_estimators=5, **options), three, {}),
+        "bagging": (ensemble.BaggingClassifier(n_estimators=4, **options | {"estimator": tree.DecisionTreeClassifier(max_depth=4)}), two, {}),
+        "voting": (
+            ensemble.VotingClassifier(
+                [("a", naive_bayes.GaussianNB()), ("b", linear_model.LogisticRegression(max_iter=1000))], voting="soft", flatten_transform=False
+            ),
+            three,
+            {},
+        ),
+        "svc": (scaled(svm.SVC(probability=True, C=0.3, **options)), two, {"few": 300}),
+        "svc_three": (scaled(svm.SVC(probability=True, kernel="poly", degree=2, **options)), three, {"few": 200}),
+        "svc_linear": (scaled(svm.SVC(kernel="linear", **options)), three, {"few": 200}),
+        "svr": (scaled(svm.SVR(C=0.5)), score, {"few": 300}),
+        "gaussian_nb": (naive_bayes.GaussianNB(), three, {}),
+        "bernoulli_nb": (naive_bayes.BernoulliNB(), two, {}),
+        "multinomial_nb": (
+            pipeline.make_pipeline(preprocessing.MinMaxScaler(), naive_bayes.MultinomialNB()), three, {},
+        ),
+        "k_means": (scaled(cluster.KMeans(4, n_init=2, **options)), None, {}),
+        "mlp": (scaled(neural_network.MLPClassifier((12, 6), max_iter=60, **options)), two, {}),
+        "mlp_three": (scaled(neural_network.MLPClassifier((10,), activation="tanh", max_iter=60, **options)), three, {}),
+        "mlp_regression": (scaled(neural_network.MLPRegressor(hidden_layer_sizes=(10,), activation="logistic", max_iter=60, **options)), score, {}),
+        "lda": (discriminant_analysis.LinearDiscriminantAnalysis(), three, {}),
+        "qda": (discriminant_analysis.QuadraticDiscriminantAnalysis(), three, {}),
+        "calibrated": (
+            calibration.CalibratedClassifierCV(naive_bayes.GaussianNB(), cv=2, method="sigmoid"), two, {},
+        ),
+        "scalers": (
+            pipeline.make_pipeline(
+                impute.SimpleImputer(strategy="median"),
+                preprocessing.RobustScaler(),
+                preprocessing.MaxAbsScaler(),
+                preprocessing.PolynomialFeatures(2),
+                preprocessing.Normalizer(),
+                decomposition.PCA(6, svd_solver="full"),
+                linear_model.LogisticRegression(),
+            ),
+            two,
+            {"holes": True},
+        ),
+        "bins": (
+            pipeline.make_pipeline(
+                compose.ColumnTransformer(
+                    [
+                        ("bins", preprocessing.KBinsDiscretizer(4, encode="onehot-dense"), [0, 1]),
+                        ("binary", preprocessing.Binarizer(threshold=0.5), [2, 3]),
+                        ("codes", preprocessing.OneHotEncoder(handle_unknown="ignore"), [CODES]),
+                    ],
+                    remainder="passthrough",
+                ),
+                linear_model.LogisticRegression(max_iter=1000),
+            ),
+            two,
+            {},
+        ),
+    }  # fmt: skip
+    for name, (estimator, target, case) in cases.items():
+        given = holes if case.get("holes") else x
+        if case.get("text"):
+            target = np.array(["low", "middle", "top"])[target]
+        last = len(given) if "few" not in case else case["few"]
+        estimator.fit(given[:last], None if target is None else target[:last])
+        zipmap = {"zipmap": case.get("zipmap", False)} if hasattr(estimator, "predict_proba") else {}
+        settings = {id(estimator): zipmap} if zipmap else None
+        opset = {"": 18, "ai.onnx.ml": 3}
+        try:
+            onnx = convert_sklearn(estimator, initial_types=floats, options=settings, target_opset=opset)
+        except Exception as error:
+            print(name, "can't be converted:", str(error)[:120])
+            continue
+        inputs = holed if case.get("holes") else test
+        answer(f"skl_{name}", onnx, estimator, inputs, case.get("text"))
+    mixed(convert_sklearn, FloatTensorType, Int64TensorType, StringTensorType, (compose, linear_model, pipeline, preprocessing, impute))
+    boosters(convert_lightgbm, convert_xgboost, [("input", OtherFloats([None, WIDTH]))])
+
+
+def answer(name, onnx, estimator, inputs, text=None):
+    if hasattr(estimator, "predict_proba"):
+        labels, values = estimator.predict(inputs), estimator.predict_proba(inputs)
+        if text:
+            labels = values.argmax(axis=1)
+    elif hasattr(estimator, "transform"):
+        labels, values = estimator.predict(inputs), -estimator.transform(inputs)
+    elif hasattr(estimator, "classes_"):
+        labels = estimator.predict(inputs)
+        values = np.eye(len(estimator.classes_))[labels]
+    else:
+        labels, values = None, estimator.predict(inputs)
+    write(f"onnx_{name}", {"onnx": onnx.SerializeToString()}, labels, values)
+
+
+def mixed(convert, floats, integers, texts, modules):
+    """A column transformer over columns of its own type each."""
+    import pandas as pd
+
+    compose, linear_model, pipeline, preprocessing, impute = modules
+    x, two, _, _ = train(holes=True)
+
+    def frame(x):
+        codes = np.nan_to_num(x[:, CODES]).astype(int)
+        return pd.DataFrame(
+            {"wind": x[:, 0], "heat": x[:, 1], "hour": codes, "port": np.array(list("abcdefghijkl"))[codes]}
+        )
+
+    numbers = pipeline.make_pipeline(impute.SimpleImputer(), preprocessing.StandardScaler())
+    estimator = pipeline.make_pipeline(
+        compose.ColumnTransformer(
+            [
+                ("numbers", numbers, ["wind", "heat"]),
+                ("hour", preprocessing.OneHotEncoder(handle_unknown="ignore"), ["hour"]),
+                ("port", preprocessing.OneHotEncoder(handle_unknown="ignore"), ["port"]),
+            ]
+        ),
+        linear_model.LogisticRegression(max_iter=1000),
+    )
+    estimator.fit(frame(x), two)
+    types = [
+        ("wind", floats([None, 1])), ("heat", floats([None, 1])),
+        ("hour", integers([None, 1])), ("port", texts([None, 1])),
+    ]  # fmt: skip
+    onnx = convert(estimator, initial_types=types, target_opset={"": 18, "ai.onnx.ml": 3}, options={"zipmap": False})
+    answer("skl_mixed", onnx, estimator, frame(rows(ROWS, 3, True)))
+
+
+def boosters(convert_lightgbm, convert_xgboost, floats):
+    import lightgbm
+    import xgboost
+
+    x, two, three, score = train(holes=True)
+    x = x[:, :WIDTH]
+    plain = {"n_estimators": 10, "random_state": 1, "n_jobs": 1}
+    for name, target, kind in (("binary", two, "Classifier"), ("three", three, "Classifier"), ("number", score, "Regressor")):
+        inputs = rows(ROWS, 3, True)
+        ours = getattr(lightgbm, "LGBM" + kind)(num_leaves=10, verbosity=-1, **plain).fit(x, target)
+        onnx = convert_lightgbm(ours, initial_types=floats, zipmap=False, target_opset=15)
+        answer(f"lgb_{name}", onnx, ours, inputs)
+        ours = getattr(xgboost, "XGB" + kind)(max_depth=4, **plain).fit(x, target)
+        onnx = convert_xgboost(ours, initial_types=floats, target_opset=15)
+        answer(f"xgb_{name}", onnx, ours, inputs)
+
+
 if __name__ == "__main__":
     wanted = sys.argv[1:]
-    for make in (lightgbm_models, xgboost_models):
+    for make in (lightgbm_models, xgboost_models, onnx_models):
         if not wanted or make.__name__ in wanted:
             make()
