@@ -7,6 +7,7 @@ use mlops_core::random::SplitMix64;
 use mlops_core::{Role, Table};
 
 /// What the target of [`rows`] is.
+#[allow(dead_code, reason = "each test has the targets that it needs")]
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
     Bool,
