@@ -1,7 +1,6 @@
 //! What linear models promise beyond the golden values.
 #![cfg(feature = "linear")]
 
-#[expect(dead_code, reason = "each test takes what it needs")]
 mod common;
 
 use std::sync::Arc;
