@@ -120,7 +120,7 @@ fn both_stored_forms_are_read() {
     let wrong = [
         now.replace("[1,3]", "[3,1]"),
         now.replace("[1,3]", "[1,2]"),
-        now.replace("azä", "zzä"),
+        now.replace("azä", "zaä"),
         now.replace("[2,4]", "[2,4,1]"),
         r#"{"capacity":4,"total":0,"floor":0}"#.to_owned(),
     ];
