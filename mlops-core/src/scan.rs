@@ -35,11 +35,13 @@ pub struct Scan {
     pub limit: Option<usize>,
     /// At most so many rows in a batch.
     pub batch_size: usize,
+    /// Whether texts may come as dictionaries, in all batches or in some.
+    pub dictionaries: bool,
 }
 
 impl Default for Scan {
     fn default() -> Self {
-        Self { columns: None, filter: None, limit: None, batch_size: 8192 }
+        Self { columns: None, filter: None, limit: None, batch_size: 8192, dictionaries: false }
     }
 }
 
@@ -77,7 +79,21 @@ impl Scan {
         self
     }
 
-    /// The schema of what the scan gives of a source with `schema`.
+    /// A column of `Utf8` may come as `Dictionary(Int32, Utf8)` where the source holds it as such: for who
+    /// looks at each different text once, and takes both. Whether it does is up to the source and may change
+    /// from batch to batch; columns that the filter reads stay as they are.
+    ///
+    /// ```
+    /// assert!(mlops_core::Scan::all().with_dictionaries().dictionaries);
+    /// ```
+    #[must_use]
+    pub fn with_dictionaries(mut self) -> Self {
+        self.dictionaries = true;
+        self
+    }
+
+    /// The schema of what the scan gives of a source with `schema`, apart from
+    /// [dictionaries](Self::with_dictionaries).
     ///
     /// # Errors
     /// [`ErrorKind::Schema`](crate::ErrorKind::Schema) if a selected column does not exist.

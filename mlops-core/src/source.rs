@@ -55,12 +55,14 @@ pub trait DataSourceExt: DataSource {
         self.read_scan(Scan::all())
     }
 
-    /// The rows that `scan` asks for, in memory.
+    /// The rows that `scan` asks for, in memory; texts come as such, not as dictionaries.
     ///
     /// # Errors
     /// As [`DataSource::scan`].
     fn read_scan(&self, scan: Scan) -> impl Future<Output = Result<Table>> + Send {
         async move {
+            let mut scan = scan;
+            scan.dictionaries = false;
             let schema = self.schema().await?;
             let schema = scan.schema(&schema).context("source", self.name())?;
             let batches: Vec<_> = self.scan(scan).await?.try_collect().await?;

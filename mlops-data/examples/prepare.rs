@@ -30,7 +30,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .then(TargetEncoder::on(TARGET_ENCODED));
     let fitted = recipe.fit_source(&file, &Roles::new().with("target", Role::Target), &run).await?;
 
-    let scan = Scan::all().with_columns([&NUMBERS[..], &ONE_HOT, &TARGET_ENCODED].concat());
+    let scan = Scan::all().with_columns([&NUMBERS[..], &ONE_HOT, &TARGET_ENCODED].concat()).with_dictionaries();
     let mut batches = map_stream(file.scan(scan).await?, &run, move |batch| fitted.apply(batch))?;
     let (mut rows, mut columns, mut sum) = (0, 0, 0.0);
     while let Some(batch) = batches.try_next().await? {

@@ -408,3 +408,26 @@ async fn a_source_is_profiled_as_it_is_read() {
     let profile = Profile::of_source(&source, Scan::all().with_batch_size(100)).await.unwrap();
     assert_eq!(profile, Profile::of(&table).unwrap());
 }
+
+#[test]
+fn texts_of_a_dictionary_are_profiled_as_texts() {
+    use arrow::compute::cast;
+    use arrow::datatypes::{DataType, Field, Schema};
+    let coded = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+    for (different, options) in [(3, ProfileOptions::default()), (40, small()), (2_000, ProfileOptions::default())] {
+        let text = |row: usize| (row % 7 != 3).then(|| format!("{:width$}", row * row % different, width = row % 5));
+        let column: ArrayRef = Arc::new((0..5_000).map(text).collect::<StringArray>());
+        let schema = Schema::new(vec![Field::new("text", DataType::Utf8, true)]);
+        let (mut plain, mut mixed) =
+            (Profile::empty(&schema, &options).unwrap(), Profile::empty(&schema, &options).unwrap());
+        for (at, rows) in [(0, 100), (100, 2_900), (3_000, 2_000)] {
+            let part = RecordBatch::try_from_iter_with_nullable([("text", column.slice(at, rows), true)]).unwrap();
+            let codes = cast(part.column(0), &coded).unwrap();
+            let codes = RecordBatch::try_from_iter_with_nullable([("text", codes, true)]).unwrap();
+            plain.update(&part).unwrap();
+            mixed.update(if at == 100 { &part } else { &codes }).unwrap();
+        }
+        assert_eq!(mixed, plain, "{different} different texts");
+        assert_eq!(mixed.to_json().unwrap(), plain.to_json().unwrap());
+    }
+}

@@ -9,6 +9,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 
 use super::Chain;
+use crate::columns::is_text;
 use crate::learner::{Fold, Learned, Learning, same, settle};
 use crate::{Accumulator, Cancel, Error, Learner, Result, Roles, Run, Table, Transform, Transformer, transform_table};
 
@@ -100,13 +101,23 @@ impl Staged {
         // Later passes look at columns that are not known yet.
         let any_columns = !whole || group.learners.iter().any(Learner::takes_any_columns);
         let (before, needed) = self.steps_before(&group)?;
+        let dictionaries = group.learners.iter().all(Learner::takes_dictionaries) && self.texts_pass(&needed);
         let learner = Learner::of_fold(needed, move || {
             let learning = Learning::of(&group.learners, &group.places, &Cancel::default());
             Box::new(Pass { staged: self.clone(), before: before.clone(), places: group.places.clone(), learning })
         });
         let learner = if any_columns { learner.with_any_columns() } else { learner };
+        let learner = if dictionaries { learner.with_dictionaries() } else { learner };
         // A table is prepared step by step rather than once a pass.
         Ok(if cross_fits { learner.with_cross_fitting() } else { learner })
+    }
+
+    /// Whether the steps fitted so far leave alone those of the raw columns `needed` that are texts.
+    fn texts_pass(&self, needed: &BTreeSet<String>) -> bool {
+        let is_text = |name: &&String| self.raw.field_with_name(name).is_ok_and(|field| is_text(field.data_type()));
+        let before = &self.looks[..self.chain.steps.len()];
+        let looked_at = |name: &String| before.iter().any(|look| look.any_columns || look.inputs.contains(name));
+        !needed.iter().filter(is_text).any(looked_at)
     }
 
     /// The fitted steps that make the columns which the group looks at, and the raw columns for them.

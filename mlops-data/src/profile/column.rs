@@ -182,3 +182,8 @@ pub(super) fn plain(data_type: &DataType) -> &DataType {
         other => other,
     }
 }
+
+/// Whether a column that is profiled as one type may come as another: texts as a dictionary of them.
+pub(super) fn takes(profiled: &DataType, given: &DataType) -> bool {
+    profiled == given || *profiled == DataType::Utf8 && plain(given) == profiled
+}

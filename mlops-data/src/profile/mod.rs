@@ -53,7 +53,7 @@ mod words;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::Schema;
+use arrow::datatypes::{FieldRef, Schema};
 use futures::TryStreamExt;
 use futures::channel::oneshot;
 use mlops_core::columns::{describe_columns, find_column};
@@ -143,7 +143,7 @@ impl Profile {
     pub async fn of_source<S: DataSource + ?Sized>(source: &S, scan: Scan) -> Result<Self> {
         let schema = scan.schema(&*source.schema().await?).context("source", source.name())?;
         let mut profile = Self::empty(&schema, &ProfileOptions::default())?;
-        let mut batches = source.scan(scan).await?;
+        let mut batches = source.scan(scan.with_dictionaries()).await?;
         while let Some(batch) = batches.try_next().await? {
             profile = profile.updated(batch).await.context("source", source.name())?;
         }
@@ -209,7 +209,7 @@ impl Profile {
 impl Accumulator for Profile {
     type Output = Self;
 
-    /// Takes in a batch of the same columns, on all cores if it is large.
+    /// Takes in a batch of the same columns, on all cores if it is large. Texts may come as dictionaries.
     fn update(&mut self, batch: &RecordBatch) -> Result<()> {
         const WORTH_THREADS: usize = 16_384;
         self.check(batch.schema_ref())?;
@@ -235,13 +235,10 @@ impl Accumulator for Profile {
 
 impl Profile {
     fn check(&self, schema: &Schema) -> Result<()> {
-        let same = self.columns.len() == schema.fields().len()
-            && self
-                .columns
-                .iter()
-                .zip(schema.fields())
-                .all(|(c, f)| c.name == *f.name() && c.data_type == *f.data_type());
-        if same {
+        let takes = |(column, field): (&ColumnProfile, &FieldRef)| {
+            column.name == *field.name() && column::takes(&column.data_type, field.data_type())
+        };
+        if self.columns.len() == schema.fields().len() && self.columns.iter().zip(schema.fields()).all(takes) {
             return Ok(());
         }
         Err(Error::schema(format!(

@@ -1,6 +1,7 @@
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
-use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray};
+use arrow::array::{Array, ArrayRef, AsArray, PrimitiveArray, StringArray};
 use arrow::datatypes::{ArrowDictionaryKeyType, ArrowNativeType, DataType};
 use arrow::downcast_dictionary_array;
 use mlops_core::sketch::{Hit, HyperLogLog, Kll, Moments, TopK};
@@ -127,27 +128,45 @@ impl TextProfile {
         name: &str,
     ) -> Result<()> {
         let values = mlops_core::columns::texts(values, name)?;
-        let mut used = vec![0u64; values.len()];
-        keys.iter().flatten().for_each(|key| used[key.as_usize()] += 1);
-        let used: Vec<(usize, u64)> =
-            used.into_iter().enumerate().filter(|(key, times)| *times > 0 && values.is_valid(*key)).collect();
-        if self.frequent.is_exact() && self.length_quantiles.is_exact() {
-            let mut counted = self.clone();
-            for (key, times) in &used {
-                let text = values.value(*key);
-                counted.count(text, xxh3_64(text.as_bytes()), *times);
-                counted.lengths.add(f64::from(length(text)), *times);
-            }
-            let lengths: Vec<_> =
-                used.iter().map(|(key, times)| (f64::from(length(values.value(*key))), *times)).collect();
-            if counted.frequent.is_exact() && counted.length_quantiles.tally(&lengths) {
-                *self = counted;
-                return Ok(());
-            }
+        if values.len() <= keys.len() && self.take_counted(keys, &values) {
+            return Ok(());
         }
         let rows = keys.iter().flatten().map(ArrowNativeType::as_usize).filter(|key| values.is_valid(*key));
         self.take(keys.len(), rows.map(|key| values.value(key)));
         Ok(())
+    }
+
+    /// All or nothing: nothing if it depends on the order of the rows what is forgotten.
+    fn take_counted<K: ArrowDictionaryKeyType>(&mut self, keys: &PrimitiveArray<K>, values: &StringArray) -> bool {
+        let mut times = vec![0u64; values.len()];
+        keys.iter().flatten().for_each(|key| times[key.as_usize()] += 1);
+        let used = times.iter().enumerate().filter(|(key, times)| **times > 0 && values.is_valid(*key));
+        let used: Vec<(&str, u64, u64)> =
+            used.map(|(key, times)| (values.value(key), xxh3_64(values.value(key).as_bytes()), *times)).collect();
+        // Where all are listed already, nothing is.
+        let listed = used.iter().all(|(text, hash, _)| self.frequent.add_hashed(text, *hash, 0));
+        if listed {
+            return self.count_all(&used);
+        }
+        let mut counted = self.clone();
+        let exact = self.frequent.is_exact() && counted.count_all(&used) && counted.frequent.is_exact();
+        if exact {
+            *self = counted;
+        }
+        exact
+    }
+
+    /// All or nothing: nothing if the lengths are too many to be counted.
+    fn count_all(&mut self, used: &[(&str, u64, u64)]) -> bool {
+        let mut lengths = BTreeMap::new();
+        used.iter().for_each(|(text, _, times)| *lengths.entry(length(text)).or_insert(0) += times);
+        let lengths: Vec<(f64, u64)> = lengths.into_iter().map(|(length, times)| (f64::from(length), times)).collect();
+        if !self.length_quantiles.tally(&lengths) {
+            return false;
+        }
+        lengths.iter().for_each(|(length, times)| self.lengths.add(*length, *times));
+        used.iter().for_each(|(text, hash, times)| self.count(text, *hash, *times));
+        true
     }
 
     #[inline]

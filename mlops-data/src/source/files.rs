@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, UInt32Array};
 use arrow::compute::take;
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use futures::StreamExt;
 use futures::stream::iter;
 use mlops_core::{BatchStream, Error, Expr, Result, ResultExt, Scan};
@@ -72,6 +72,8 @@ pub(super) struct Wanted {
     /// Rows after so many may be left out.
     pub(super) limit: Option<usize>,
     pub(super) batch_size: usize,
+    /// The places of the columns whose texts may come as dictionaries.
+    pub(super) dictionaries: Vec<usize>,
 }
 
 struct Resolved<P> {
@@ -124,6 +126,7 @@ pub(super) async fn scan<F: Format>(format: &F, scan: Scan) -> Result<BatchStrea
         filter: scan.filter.clone(),
         limit: scan.limit.filter(|_| scan.filter.is_none()),
         batch_size: scan.batch_size.max(1),
+        dictionaries: dictionaries(&scan, &resolved.file_schema, &columns[..in_files]),
     };
     let kept = match &scan.filter {
         Some(filter) => resolved.partitions.kept_by(filter)?,
@@ -142,6 +145,16 @@ pub(super) async fn scan<F: Format>(format: &F, scan: Scan) -> Result<BatchStrea
         current: None,
     };
     in_background(&name, &read_schema, &scan, iter(reading).boxed())
+}
+
+/// Which of `columns` are texts that a scan lets come as dictionaries.
+fn dictionaries(scan: &Scan, schema: &Schema, columns: &[usize]) -> Vec<usize> {
+    let filtered: Vec<&str> = scan.filter.iter().flat_map(|filter| filter.columns()).collect();
+    let may = |place: &&usize| {
+        let field = schema.field(**place);
+        scan.dictionaries && *field.data_type() == DataType::Utf8 && !filtered.contains(&field.name().as_str())
+    };
+    columns.iter().filter(may).copied().collect()
 }
 
 /// The batches of all files, one file after the other.
@@ -163,7 +176,7 @@ impl<F: Format> Reading<F> {
             if let Some((file, batches)) = &mut self.current {
                 if let Some(batch) = batches.next() {
                     let file = *file;
-                    return self.with_partitions(&batch?, file).map(Some);
+                    return self.with_partitions(batch?, file).map(Some);
                 }
                 self.current = None;
             }
@@ -173,13 +186,19 @@ impl<F: Format> Reading<F> {
         }
     }
 
-    fn with_partitions(&self, batch: &RecordBatch, file: usize) -> Result<RecordBatch> {
-        let mut columns = batch.columns().to_vec();
-        for place in &self.places {
-            columns.push(repeated(self.partitions.column(*place), file, batch.num_rows())?);
+    fn with_partitions(&self, batch: RecordBatch, file: usize) -> Result<RecordBatch> {
+        if self.places.is_empty() {
+            return Ok(batch);
         }
-        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?)
+        let (schema, mut columns, rows) = batch.into_parts();
+        let mut fields: Vec<FieldRef> = schema.fields().iter().cloned().collect();
+        fields.extend(self.schema.fields()[fields.len()..].iter().cloned());
+        for place in &self.places {
+            columns.push(repeated(self.partitions.column(*place), file, rows)?);
+        }
+        let schema = Arc::new(Schema::new_with_metadata(fields, self.schema.metadata().clone()));
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        Ok(RecordBatch::try_new_with_options(schema, columns, &options)?)
     }
 }
 

@@ -9,6 +9,7 @@ use mlops_core::columns::{is_text, texts};
 use mlops_core::{Error, Result, Value};
 use serde::{Deserialize, Serialize};
 
+use super::coded::Coded;
 use super::index::{Ints, Texts};
 use super::learn::ColumnFold;
 
@@ -17,6 +18,8 @@ pub(super) enum Keys {
     Bool(BooleanArray),
     Int(Int64Array),
     Text(StringArray),
+    /// Texts by their places in a dictionary.
+    Coded(Coded),
 }
 
 impl Keys {
@@ -24,7 +27,10 @@ impl Keys {
         Ok(match KeyType::of(name, column.data_type())? {
             KeyType::Bool => Self::Bool(column.as_boolean().clone()),
             KeyType::Int => Self::Int(cast(column, &DataType::Int64)?.as_primitive::<Int64Type>().clone()),
-            KeyType::Text => Self::Text(texts(column, name)?),
+            KeyType::Text => match Coded::of(column) {
+                Some(coded) => Self::Coded(coded),
+                None => Self::Text(texts(column, name)?),
+            },
         })
     }
 
@@ -33,6 +39,7 @@ impl Keys {
             Self::Bool(keys) if keys.is_valid(row) => Value::Bool(keys.value(row)),
             Self::Int(keys) if keys.is_valid(row) => Value::Int(keys.value(row)),
             Self::Text(keys) if keys.is_valid(row) => Value::Text(keys.value(row)),
+            Self::Coded(keys) => keys.get(row).map_or(Value::Null, Value::Text),
             _ => Value::Null,
         }
     }
@@ -101,6 +108,8 @@ impl Known {
                 keys.iter().map(|key| key.map_or(NULL, |key| known.intern(key))).collect()
             }
             (Self::Text(known), Keys::Text(keys)) => known.intern_all(keys, NULL),
+            (Self::Text(known), Keys::Coded(keys)) if keys.is_short() => keys.numbers(NULL, |key| known.intern(key)),
+            (Self::Text(known), Keys::Coded(keys)) => known.intern_all(keys, NULL),
             _ => return Err(other_keys()),
         })
     }
@@ -333,6 +342,10 @@ impl Vocabulary {
                 keys.iter().map(|key| key.map_or(null, |key| known.find(key).unwrap_or(unknown))).collect()
             }
             (Known::Text(known), Keys::Text(keys)) => known.find_all(keys, null, unknown),
+            (Known::Text(known), Keys::Coded(keys)) if keys.is_short() => {
+                keys.numbers(null, |key| known.find(key).unwrap_or(unknown))
+            }
+            (Known::Text(known), Keys::Coded(keys)) => known.find_all(keys, null, unknown),
             _ => return Err(other_keys()),
         })
     }

@@ -171,12 +171,12 @@ impl Texts {
     }
 
     /// The numbers of many keys; `null` for nulls, `unknown` for a key that is not there.
-    pub(super) fn find_all(&self, keys: &StringArray, null: usize, unknown: usize) -> Vec<usize> {
+    pub(super) fn find_all(&self, keys: &impl Column, null: usize, unknown: usize) -> Vec<usize> {
         in_blocks(self, keys, null, |texts, key| texts.find(key).unwrap_or(unknown))
     }
 
     /// The numbers of many keys, of which new ones get the next numbers; `null` for nulls.
-    pub(super) fn intern_all(&mut self, keys: &StringArray, null: usize) -> Vec<usize> {
+    pub(super) fn intern_all(&mut self, keys: &impl Column, null: usize) -> Vec<usize> {
         in_blocks(self, keys, null, |texts, key| texts.intern(key))
     }
 
@@ -219,30 +219,49 @@ impl Texts {
 /// block, not once a key.
 fn in_blocks<T: std::borrow::Borrow<Texts>>(
     mut texts: T,
-    keys: &StringArray,
+    keys: &impl Column,
     null: usize,
     mut number_of: impl FnMut(&mut T, &str) -> usize,
 ) -> Vec<usize> {
     const BLOCK: usize = 32;
-    let mut numbers = Vec::with_capacity(keys.len());
-    let mut fetched = [(Word::default(), (Word::default(), 0)); BLOCK];
-    for start in (0..keys.len()).step_by(BLOCK) {
-        let rows = start..keys.len().min(start + BLOCK);
-        for (fetched, row) in fetched.iter_mut().zip(rows.clone()) {
-            let word = Word::of(keys.value(row));
-            *fetched = (word, texts.borrow().slots.first(word));
+    let mut numbers = Vec::with_capacity(keys.rows());
+    let mut fetched = [(None, Word::default(), (Word::default(), 0)); BLOCK];
+    for start in (0..keys.rows()).step_by(BLOCK) {
+        let rows = start..keys.rows().min(start + BLOCK);
+        let count = rows.len();
+        for (fetched, row) in fetched.iter_mut().zip(rows) {
+            let key = keys.text(row);
+            let word = Word::of(key.unwrap_or_default());
+            *fetched = (key, word, texts.borrow().slots.first(word));
         }
-        for ((word, (known, code)), row) in fetched.iter().zip(rows) {
-            numbers.push(if keys.is_null(row) {
-                null
-            } else if *code > 0 && known == word && !word.is_long() {
-                *code as usize - 1
-            } else {
-                number_of(&mut texts, keys.value(row))
+        for (key, word, (known, code)) in &fetched[..count] {
+            numbers.push(match key {
+                None => null,
+                Some(_) if *code > 0 && known == word && !word.is_long() => *code as usize - 1,
+                Some(key) => number_of(&mut texts, key),
             });
         }
     }
     numbers
+}
+
+/// Rows of texts.
+pub(super) trait Column {
+    fn rows(&self) -> usize;
+
+    /// The text in a row; `None` for null.
+    fn text(&self, row: usize) -> Option<&str>;
+}
+
+impl Column for StringArray {
+    fn rows(&self) -> usize {
+        self.len()
+    }
+
+    #[inline]
+    fn text(&self, row: usize) -> Option<&str> {
+        self.is_valid(row).then(|| self.value(row))
+    }
 }
 
 #[cfg(test)]

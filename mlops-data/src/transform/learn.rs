@@ -56,7 +56,8 @@ where
 fn pass<F: ColumnFold + 'static, C: ColumnMap>(plan: Arc<Plan<F, C>>, states: Vec<State<F, C>>) -> Learner {
     let open = plan.columns.iter().zip(&states).filter(|(_, state)| matches!(state, State::Open(_)));
     let inputs: Vec<String> = open.map(|(name, _)| name.clone()).collect();
-    Learner::in_passes(inputs, move || Folds { plan: Arc::clone(&plan), rows: 0, states: states.clone() })
+    let start = move || Folds { plan: Arc::clone(&plan), rows: 0, states: states.clone() };
+    Learner::in_passes(inputs, start).with_dictionaries()
 }
 
 /// A step that has nothing to learn.

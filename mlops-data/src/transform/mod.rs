@@ -78,6 +78,7 @@ mod binarizer;
 mod bins;
 mod calendar;
 mod clip;
+mod coded;
 pub(crate) mod columns;
 mod compose;
 mod cyclical;

@@ -4,7 +4,8 @@ use std::fs;
 use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch, record_batch};
-use arrow::datatypes::Int64Type;
+use arrow::datatypes::{DataType, Int64Type};
+use futures::TryStreamExt;
 use mlops_core::{DataSource, DataSourceExt, ErrorKind, Scan, Table, col, lit};
 use mlops_data::Parquet;
 use proptest::prelude::*;
@@ -26,6 +27,85 @@ async fn a_pattern_is_read_in_the_order_of_names() {
     let table = Parquet::at(dir.path("*.parquet")).read().await.unwrap();
     let id = table.column("id").unwrap();
     assert!(id.as_primitive::<Int64Type>().values().iter().copied().eq(0..400));
+}
+
+#[tokio::test]
+async fn texts_come_as_the_dictionaries_of_the_file_if_asked_for() {
+    use arrow::compute::cast;
+    let dir = Dir::new();
+    fs::create_dir(dir.path("year=2013")).unwrap();
+    dir.parquet("year=2013/a.parquet", &flights(0, 250));
+    // Every text is another one, so that the dictionary has no room for them.
+    let id = arrow::array::Int64Array::from_iter_values(0..100);
+    let long = arrow::array::StringArray::from_iter_values((0..100).map(|i| format!("{i:030000}")));
+    let large = RecordBatch::try_from_iter([("id", Arc::new(id) as _), ("carrier", Arc::new(long) as _)]).unwrap();
+    dir.parquet("year=2013/b.parquet", &large);
+    let source = Parquet::at(dir.0.path());
+    let plain = source.read().await.unwrap();
+
+    let scan = Scan::all().with_dictionaries();
+    let table = source.read_scan(scan.clone()).await.unwrap();
+    assert_eq!(table.to_batch().unwrap(), plain.to_batch().unwrap(), "a table has one schema");
+    let batches: Vec<RecordBatch> = source.scan(scan.clone()).await.unwrap().try_collect().await.unwrap();
+    let coded = batches.iter().filter(|batch| matches!(batch.column(1).data_type(), DataType::Dictionary(..)));
+    assert_eq!((coded.count(), batches.len()), (3, 4));
+    let texts = batches.iter().map(|batch| {
+        let mut columns = batch.columns().to_vec();
+        columns[1] = cast(&columns[1], &DataType::Utf8).unwrap();
+        RecordBatch::try_new(Arc::clone(plain.schema()), columns).unwrap()
+    });
+    let texts = Table::new(Arc::clone(plain.schema()), texts.collect::<Vec<_>>()).unwrap();
+    assert_eq!(texts.to_batch().unwrap(), plain.to_batch().unwrap());
+
+    let filtered = scan.with_filter(col("carrier").eq(lit("C3")));
+    let batches: Vec<RecordBatch> = source.scan(filtered).await.unwrap().try_collect().await.unwrap();
+    assert!(batches.iter().all(|batch| *batch.column(1).data_type() == DataType::Utf8));
+}
+
+#[tokio::test]
+async fn a_source_with_dictionaries_is_fitted_as_its_table() {
+    use mlops_core::{Pipeline, Role, Roles, Run, Transformer};
+    use mlops_data::transform::{OneHotEncoder, OrdinalEncoder, StandardScaler, TargetEncoder};
+    let dir = Dir::new();
+    let rows = 350;
+    let text = |i: i64, most: i64| (i % 9 != 4).then(|| format!("c{}", i * i % most));
+    let columns: [(&str, arrow::array::ArrayRef); 4] = [
+        ("late", Arc::new((0..rows).map(|i| Some(i * 7 % 5 > 2)).collect::<arrow::array::BooleanArray>())),
+        ("fare", Arc::new(arrow::array::Int64Array::from_iter_values(0..rows))),
+        ("city", Arc::new((0..rows).map(|i| text(i, 7)).collect::<arrow::array::StringArray>())),
+        ("sku", Arc::new((0..rows).map(|i| text(i, 301)).collect::<arrow::array::StringArray>())),
+    ];
+    let batch = RecordBatch::try_from_iter_with_nullable(columns.map(|(name, column)| (name, column, true))).unwrap();
+    let source = Parquet::at(dir.parquet("a.parquet", &batch));
+    let recipe = |name: &str| match name {
+        "one hot" => Pipeline::new().then(StandardScaler::on(["fare"])).then(OneHotEncoder::on(["city", "sku"])),
+        "ordinal" => Pipeline::new().then(OrdinalEncoder::on(["city", "sku"])),
+        // The second step sees what the first one made of the texts.
+        "twice" => Pipeline::new()
+            .then(OneHotEncoder::on(["city"]))
+            .then(StandardScaler::on(["city_c0"]))
+            .then(OrdinalEncoder::on(["sku"])),
+        _ => Pipeline::new().then(TargetEncoder::on(["city", "sku"])),
+    };
+    let table = source.read().await.unwrap();
+    for name in ["one hot", "ordinal", "twice", "target"] {
+        let roles = Roles::new().with("late", Role::Target);
+        let fitted = recipe(name).fit_source(&source, &roles, &Run::default()).await.unwrap();
+        let expected =
+            recipe(name).fit(&table.clone().with_role("late", Role::Target).unwrap(), &Run::default()).unwrap();
+        assert_eq!(fitted.save().unwrap().state, expected.save().unwrap().state, "{name}");
+        let batches: Vec<RecordBatch> = source
+            .scan(Scan::all().with_dictionaries().with_batch_size(40))
+            .await
+            .unwrap()
+            .try_collect()
+            .await
+            .unwrap();
+        let prepared: Vec<RecordBatch> = batches.into_iter().map(|batch| fitted.apply(batch).unwrap()).collect();
+        let whole = arrow::compute::concat_batches(&prepared[0].schema(), &prepared).unwrap();
+        let expected = expected.apply(table.to_batch().unwrap()).unwrap();
+        assert_eq!(whole.columns(), expected.columns(), "{name}");
+    }
 }
 
 #[tokio::test]

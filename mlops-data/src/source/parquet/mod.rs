@@ -1,5 +1,6 @@
 //! Parquet files.
 
+mod dictionaries;
 mod footer;
 mod pages;
 mod prune;
@@ -11,7 +12,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Field, Schema, SchemaRef};
 use mlops_core::{Error, Result, ResultExt};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
@@ -31,7 +32,9 @@ use super::place::Place;
 /// statistics (comparisons of signed numbers, dates and times with a literal), and stops at its limit. All
 /// files must have the same columns and types; a column may hold nulls if it may in one of them. Of a
 /// local file, a page of each column is in memory at a time; of an object store, the columns that are
-/// needed of one row group, which are asked for side by side.
+/// needed of one row group, which are asked for side by side. If a scan
+/// [takes dictionaries](mlops_core::Scan::with_dictionaries), texts come as such of row groups that hold
+/// them so in every page.
 ///
 /// A file that is torn or damaged, or whose footer points to what is not there, is an error of kind
 /// [`Corrupt`](mlops_core::ErrorKind::Corrupt) that names it and how far it could be read; lengths are
@@ -114,6 +117,7 @@ impl Format for Parquet {
             max_page: self.max_page_bytes,
             metadata,
             groups: groups.into(),
+            schema: Arc::clone(&wanted.schema),
             reader: None,
             rows: 0,
         }))
@@ -127,6 +131,8 @@ struct Reading {
     max_page: usize,
     metadata: ArrowReaderMetadata,
     groups: VecDeque<usize>,
+    /// The columns of the row group that is being read.
+    schema: SchemaRef,
     reader: Option<ParquetRecordBatchReader>,
     rows: usize,
 }
@@ -138,7 +144,7 @@ impl Reading {
                 let batch = guarded(&self.file.name, || reader.next().transpose()).context("after row", self.rows)?;
                 if let Some(batch) = batch {
                     self.rows += batch.num_rows();
-                    return Ok(Some(batch.with_schema(Arc::clone(&self.wanted.schema))?));
+                    return Ok(Some(batch.with_schema(Arc::clone(&self.schema))?));
                 }
                 self.reader = None;
             }
@@ -150,7 +156,7 @@ impl Reading {
         }
     }
 
-    fn start(&self, group: usize) -> Result<ParquetRecordBatchReader> {
+    fn start(&mut self, group: usize) -> Result<ParquetRecordBatchReader> {
         let mask = ProjectionMask::roots(self.metadata.parquet_schema(), self.wanted.columns.iter().copied());
         let columns = self.metadata.metadata().row_group(group).columns().iter().enumerate();
         let ranges: Vec<Range<u64>> = columns
@@ -159,14 +165,28 @@ impl Reading {
             .map(|(start, length)| start..start + length)
             .collect();
         let pages = Pages::of(&self.file, &ranges, self.max_page)?;
+        let coded = dictionaries::of_group(&self.metadata, group, &self.wanted.dictionaries);
+        self.schema = match &coded {
+            Some(coded) => Arc::new(with_types_of(coded.schema(), &self.wanted)),
+            None => Arc::clone(&self.wanted.schema),
+        };
+        let metadata = coded.unwrap_or_else(|| self.metadata.clone());
         guarded(&self.file.name, || {
-            ParquetRecordBatchReaderBuilder::new_with_metadata(pages, self.metadata.clone())
+            ParquetRecordBatchReaderBuilder::new_with_metadata(pages, metadata)
                 .with_projection(mask)
                 .with_row_groups(vec![group])
                 .with_batch_size(self.wanted.batch_size)
                 .build()
         })
     }
+}
+
+/// The columns that are wanted, with the types of `schema`.
+fn with_types_of(schema: &Schema, wanted: &Wanted) -> Schema {
+    let pairs = wanted.schema.fields().iter().zip(&wanted.columns);
+    let fields =
+        pairs.map(|(field, place)| Field::clone(field).with_data_type(schema.field(*place).data_type().clone()));
+    Schema::new_with_metadata(fields.collect::<Vec<_>>(), wanted.schema.metadata().clone())
 }
 
 impl Iterator for Reading {

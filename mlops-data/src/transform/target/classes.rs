@@ -23,7 +23,7 @@ pub(super) fn learner(recipe: &TargetEncoder, schema: &Schema, name: &str) -> Re
         part: Part { groups: groups.collect::<Result<_>>()?, whole: ClassCounts::zeros(0) },
     };
     let inputs = recipe.columns.iter().cloned().chain([name.to_owned()]);
-    Ok(Learner::new(inputs, move || found.clone()).with_cross_fitting())
+    Ok(Learner::new(inputs, move || found.clone()).with_cross_fitting().with_dictionaries())
 }
 
 /// The classes in the order in which they were met, and how often each category has which.

@@ -19,7 +19,7 @@ use crate::transform::groups::{Gather, Groups, Keys};
 pub(super) fn learner<T: Answers>(recipe: &TargetEncoder, schema: &Schema, target: T) -> Result<Learner> {
     let inputs = recipe.columns.iter().cloned().chain([target.name().to_owned()]);
     let gathering = Gathering::of(recipe, schema, target, 1)?;
-    Ok(Learner::new(inputs, move || Whole(gathering.clone())).with_cross_fitting())
+    Ok(Learner::new(inputs, move || Whole(gathering.clone())).with_cross_fitting().with_dictionaries())
 }
 
 /// Encodings from all rows, and the rows encoded each by the folds that it is not in.
