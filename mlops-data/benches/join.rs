@@ -1,4 +1,4 @@
-//! 336,776 flights joined with 26,115 hours of weather and 3,322 planes.
+//! 336,776 flights joined with 26,115 hours of weather and 3,322 planes; 17,000 rows joined with 1,000 features.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -60,5 +60,29 @@ fn join(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, join);
+/// 17,000 moments of 2,000 customers, with so many features.
+fn moments(features: usize, seed: u64) -> Table {
+    const ROWS: usize = 17_000;
+    let mut rng = SplitMix64::new(seed);
+    let customer = StringArray::from_iter_values((0..ROWS).map(|_| format!("c{}", rng.below(2_000))));
+    let time = TimestampMicrosecondArray::from_iter_values((0..ROWS).map(|_| rng.below(8_760) as i64 * HOUR));
+    let names: Vec<String> = (0..features).map(|i| format!("f{i}")).collect();
+    let mut columns: Vec<(&str, ArrayRef)> = vec![("customer", Arc::new(customer)), ("time", Arc::new(time))];
+    columns.extend(names.iter().map(|name| {
+        let feature = Float64Array::from_iter_values((0..ROWS).map(|_| rng.uniform()));
+        (name.as_str(), Arc::new(feature) as ArrayRef)
+    }));
+    table(columns)
+}
+
+fn wide(c: &mut Criterion) {
+    let (rows, features) = (moments(0, 1), moments(1_000, 2));
+    let join = AsOf::latest(&features, "time").by(["customer"]);
+    let mut group = c.benchmark_group("join");
+    group.sample_size(10);
+    group.bench_function("as_of/1000_features", |b| b.iter(|| join.apply(black_box(&rows)).expect("columns that fit")));
+    group.finish();
+}
+
+criterion_group!(benches, join, wide);
 criterion_main!(benches);
