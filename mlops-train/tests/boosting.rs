@@ -1,6 +1,7 @@
 //! What boosted trees promise.
 #![cfg(feature = "boosting")]
 
+#[expect(dead_code, reason = "each test takes what it needs")]
 mod common;
 
 use std::sync::Arc;

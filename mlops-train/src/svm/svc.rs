@@ -125,6 +125,13 @@ impl Svc {
         self
     }
 
+    /// With another tolerance.
+    #[must_use]
+    pub fn with_tol(mut self, tol: f64) -> Self {
+        self.tol = tol;
+        self
+    }
+
     /// As [`Trainer::fit`], with the type of the model.
     ///
     /// # Errors
