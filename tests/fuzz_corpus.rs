@@ -52,13 +52,17 @@ replays!(
     expr,
     forest,
     infer,
+    lightgbm,
     names,
+    onnx,
     package,
     parquet,
     profile,
     recipe,
     registry,
-    tracker
+    tracker,
+    ubj,
+    xgboost_json
 );
 
 #[test]

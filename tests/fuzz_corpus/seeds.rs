@@ -47,6 +47,7 @@ fn files(folder: impl AsRef<Path>) -> Vec<(String, PathBuf)> {
 #[test]
 #[ignore = "writes files"]
 fn write_the_seeds() {
+    foreign();
     components();
     forests();
     csv();
@@ -283,4 +284,20 @@ fn records() {
         Part::new(i as u8, unsealed(&read(format!("mlops-registry/tests/data/registry.v1/{place}"))))
     };
     write("registry", "stored", parts::join(&places.iter().enumerate().map(record).collect::<Vec<_>>()));
+}
+
+/// Small models of other libraries, from the files that `mlops-train` is tested with.
+fn foreign() {
+    let folder = "mlops-train/tests/golden/foreign";
+    for name in ["lgb_codes", "lgb_ova", "lgb_sigmoid"] {
+        let text = String::from_utf8(read(format!("{folder}/{name}.txt"))).unwrap();
+        let trees = if name == "lgb_ova" { "Tree=3\n" } else { "Tree=1\n" };
+        let (first, _) = text.split_once(trees).unwrap();
+        write("lightgbm", name, format!("{first}end of trees\n"));
+    }
+    write("ubj", "xgb_small", read(format!("{folder}/xgb_small.ubj")));
+    write("xgboost_json", "xgb_small", read(format!("{folder}/xgb_small.json")));
+    for name in ["bernoulli_nb", "boosting", "k_means", "logistic_text", "mixed", "mlp_three", "sgd", "svc_small"] {
+        write("onnx", name, read(format!("{folder}/onnx_skl_{name}.onnx")));
+    }
 }

@@ -10,6 +10,7 @@ pub mod component;
 mod csv;
 mod expectations;
 mod expr;
+mod foreign;
 mod forest;
 pub mod infer;
 mod names;
@@ -60,13 +61,17 @@ pub const ALL: &[Target] = &[
     Target { name: "expr", form: Form::Json, body: expr::run },
     Target { name: "forest", form: Form::Parts, body: forest::run },
     Target { name: "infer", form: Form::Json, body: infer::run },
+    Target { name: "lightgbm", form: Form::Bytes, body: foreign::lightgbm },
     Target { name: "names", form: Form::Bytes, body: names::run },
+    Target { name: "onnx", form: Form::Bytes, body: foreign::onnx },
     Target { name: "package", form: Form::Parts, body: package::run },
     Target { name: "parquet", form: Form::Bytes, body: parquet::run },
     Target { name: "profile", form: Form::Json, body: profile::run },
     Target { name: "recipe", form: Form::Json, body: recipe::run },
     Target { name: "registry", form: Form::Parts, body: registry::run },
     Target { name: "tracker", form: Form::Parts, body: tracker::run },
+    Target { name: "ubj", form: Form::Bytes, body: foreign::ubj },
+    Target { name: "xgboost_json", form: Form::Json, body: foreign::xgboost_json },
 ];
 
 /// The target called `name`.

@@ -4,6 +4,7 @@
 #![cfg(feature = "foreign")]
 
 mod golden;
+mod hostile;
 mod onnx;
 #[cfg(feature = "forest")]
 mod peers;

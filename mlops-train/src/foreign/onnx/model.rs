@@ -243,8 +243,10 @@ impl OnnxModel {
         let scores = if self.outputs.scores.is_some() { given.pop() } else { None };
         let scores = scores.map(|scores| scores.data.numbers()).transpose()?;
         let label = given.pop();
-        if scores.as_ref().is_some_and(|scores| rows == 0 || !scores.len().is_multiple_of(rows)) {
-            return Err(Error::corrupt(format!("the graph gave other scores than so many for each of {rows} rows")));
+        let is_classes = matches!(self.signature.task, Task::Classification { .. });
+        let width = self.signature.num_scores();
+        if !is_classes && scores.as_ref().is_some_and(|scores| scores.len() != rows * width) {
+            return Err(Error::corrupt(format!("the graph gave other scores than {width} for each of {rows} rows")));
         }
         match (&self.signature.task, scores) {
             (Task::Classification { classes }, scores) => self.classify(rows, classes.len(), label, scores),

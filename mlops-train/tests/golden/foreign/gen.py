@@ -139,6 +139,13 @@ def xgboost_models():
         "xgb_forest": ("two", {"objective": "binary:logistic"} | forest, {}, test, 1),
         "xgb_poisson": ("positive", {"objective": "count:poisson"}, {}, test, 12),
         "xgb_gamma": ("positive", {"objective": "reg:gamma"}, {}, test, 12),
+        "xgb_small": (
+            "two",
+            {"objective": "binary:logistic", "max_depth": 2},
+            {"feature_types": kinds, "enable_categorical": True},
+            coded,
+            2,
+        ),
         "xgb_tweedie": ("positive", {"objective": "reg:tweedie"}, {}, test, 12),
         "xgb_share": ("share", {"objective": "reg:logistic"}, {}, test, 12),
         "xgb_raw": ("two", {"objective": "binary:logitraw"}, {}, test, 12),
@@ -164,7 +171,7 @@ def xgboost_models():
             values = np.exp(margins - margins.max(axis=1, keepdims=True))
             values /= values.sum(axis=1, keepdims=True)
         data = {"ubj": bytes(booster.save_raw("ubj"))}
-        if name in ("xgb_binary", "xgb_codes"):
+        if name in ("xgb_binary", "xgb_codes", "xgb_small"):
             data["json"] = bytes(booster.save_raw("json"))
         write(name, data, labels, values)
 
@@ -202,9 +209,6 @@ def onnx_models():
         "boosting": (ensemble.GradientBoostingClassifier(n_estimators=12, **options), two, {}),
         "boosting_three": (ensemble.GradientBoostingClassifier(n_estimators=6, **options), three, {}),
         "boosting_regression": (ensemble.GradientBoostingRegressor(n_estimators=12, **options), score, {}),
-        "hist": (ensemble.HistGradientBoostingClassifier(max_iter=8, **options), two, {"holes": True}),
-        "hist_three": (ensemble.HistGradientBoostingClassifier(max_iter=4, **options), three, {"holes": True}),
-        "hist_regression": (ensemble.HistGradientBoostingRegressor(max_iter=8, **options), score, {"holes": True}),
         "ada": (ensemble.AdaBoostClassifier(n_estimators=5, **options), three, {}),
         "bagging": (ensemble.BaggingClassifier(n_estimators=4, **options | {"estimator": tree.DecisionTreeClassifier(max_depth=4)}), two, {}),
         "voting": (
@@ -217,6 +221,7 @@ def onnx_models():
         "svc": (scaled(svm.SVC(probability=True, C=0.3, **options)), two, {"few": 300}),
         "svc_three": (scaled(svm.SVC(probability=True, kernel="poly", degree=2, **options)), three, {"few": 200}),
         "svc_linear": (scaled(svm.SVC(kernel="linear", **options)), three, {"few": 200}),
+        "svc_small": (svm.SVC(probability=True, **options), three, {"few": 24}),
         "svr": (scaled(svm.SVR(C=0.5)), score, {"few": 300}),
         "gaussian_nb": (naive_bayes.GaussianNB(), three, {}),
         "bernoulli_nb": (naive_bayes.BernoulliNB(), two, {}),
@@ -270,11 +275,7 @@ def onnx_models():
         zipmap = {"zipmap": case.get("zipmap", False)} if hasattr(estimator, "predict_proba") else {}
         settings = {id(estimator): zipmap} if zipmap else None
         opset = {"": 18, "ai.onnx.ml": 3}
-        try:
-            onnx = convert_sklearn(estimator, initial_types=floats, options=settings, target_opset=opset)
-        except Exception as error:
-            print(name, "can't be converted:", str(error)[:120])
-            continue
+        onnx = convert_sklearn(estimator, initial_types=floats, options=settings, target_opset=opset)
         inputs = holed if case.get("holes") else test
         answer(f"skl_{name}", onnx, estimator, inputs, case.get("text"))
     mixed(convert_sklearn, FloatTensorType, Int64TensorType, StringTensorType, (compose, linear_model, pipeline, preprocessing, impute))
@@ -282,6 +283,7 @@ def onnx_models():
 
 
 def answer(name, onnx, estimator, inputs, text=None):
+    onnx.graph.name = name  # a random one otherwise
     if hasattr(estimator, "predict_proba"):
         labels, values = estimator.predict(inputs), estimator.predict_proba(inputs)
         if text:

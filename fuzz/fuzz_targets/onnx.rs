@@ -1,0 +1,2 @@
+#![no_main]
+mlops_fuzz::program!("onnx");
