@@ -1,7 +1,6 @@
 //! What boosted trees promise.
 #![cfg(feature = "boosting")]
 
-#[expect(dead_code, reason = "each test takes what it needs")]
 mod common;
 
 use std::sync::Arc;

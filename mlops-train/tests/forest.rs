@@ -1,7 +1,6 @@
 //! What random forests promise.
 #![cfg(feature = "forest")]
 
-#[expect(dead_code, reason = "each test takes what it needs")]
 mod common;
 
 use std::sync::Arc;

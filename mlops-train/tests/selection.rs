@@ -1,7 +1,6 @@
 //! Cross-validation and the comparison of recipes.
 #![cfg(all(feature = "forest", feature = "linear"))]
 
-#[expect(dead_code, reason = "each test takes what it needs")]
 mod common;
 
 use common::{Kind, rows};

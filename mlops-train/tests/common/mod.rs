@@ -1,4 +1,5 @@
 //! Small tables with something to learn.
+#![allow(dead_code, reason = "each test takes what it needs")]
 
 use std::sync::Arc;
 
@@ -7,7 +8,6 @@ use mlops_core::random::SplitMix64;
 use mlops_core::{Role, Table};
 
 /// What the target of [`rows`] is.
-#[allow(dead_code, reason = "each test has the targets that it needs")]
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Kind {
     Bool,
