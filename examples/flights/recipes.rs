@@ -45,8 +45,12 @@ fn vote() -> Voting {
 /// What all candidates see of a flight.
 ///
 /// The month is not among it: of a month that has never been, a model can't have learned anything.
-fn features() -> Pipeline {
-    let filled = WEATHER.into_iter().chain(["year_plane", "seats"]);
+pub(crate) fn features() -> Pipeline {
+    raw_features().then(SimpleImputer::median(WEATHER.into_iter().chain(["year_plane", "seats"])))
+}
+
+/// The same with what is missing still missing.
+pub(crate) fn raw_features() -> Pipeline {
     Pipeline::new()
         .then(DateParts::of("time_hour").with_parts([Part::Weekday]).with_cyclical().with_zone("-05:00"))
         .then(Derive::column("departs", minute_of_day("sched_dep_time")))
@@ -54,7 +58,6 @@ fn features() -> Pipeline {
         .then(Derive::column("block_minutes", col("arrives").sub(col("departs")).add(lit(1_440)).rem(lit(1_440))))
         .then(Derive::column("wind_gust", col("wind_gust").or_else(col("wind_speed"))))
         .then(Select::drop(["sched_dep_time", "sched_arr_time"]))
-        .then(SimpleImputer::median(filled))
 }
 
 /// 1730 is half past five: minute 1,050 of the day.

@@ -42,6 +42,7 @@ mod inference;
 pub mod json_float;
 mod learner;
 mod model;
+mod operators;
 mod package;
 mod pipeline;
 mod predictions;
@@ -76,6 +77,7 @@ pub use inference::{
 };
 pub use learner::{Learned, Learner};
 pub use model::{Cancel, Dense, Incremental, Model, RowModel, Run, Scratch, Trainer, predict_dense, score_row};
+pub use operators::{CodeKeys, Operand, OperandKind, Operator, Operators};
 pub use package::{Environment, Metadata, Package, Samples};
 pub use pipeline::{Chain, Estimator, Pipeline, PipelineModel};
 pub use predictions::{Metric, Predictions};

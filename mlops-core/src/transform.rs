@@ -1,10 +1,11 @@
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 
-use crate::{Artifact, Error, Learner, Provenance, Recipe, Result, Roles, Run, Table, Value};
+use crate::{Artifact, Error, Learner, Operand, Operators, Provenance, Recipe, Result, Roles, Run, Table, Value};
 
 /// The recipe of a preparation step: plain data, without state. [`fit`](Self::fit) learns from a
 /// table and gives a [`Transform`].
@@ -112,6 +113,25 @@ pub trait Transform: Debug + Send + Sync + 'static {
     fn fitted_on(&self) -> Option<&Provenance> {
         None
     }
+
+    /// Writes it as operators of a graph: takes columns out of `columns`, which are those of `input`,
+    /// and puts those of [`output_schema`](Self::output_schema) in. Refuses unless overridden.
+    ///
+    /// What the transform answers with an error the graph answers with some number: an unknown
+    /// category is none of the known ones.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) naming the transform, if it can't be
+    /// said in operators.
+    fn operators(
+        &self,
+        input: &Schema,
+        columns: &mut BTreeMap<String, Operand>,
+        graph: &mut dyn Operators,
+    ) -> Result<()> {
+        let _ = (input, columns, graph);
+        Err(Error::unsupported(format!("'{}' can't be written as operators of a graph", self.save()?.kind)))
+    }
 }
 
 /// A [`Transform`] bound to the columns of its input, for one row at a time: equal to the batch
@@ -186,6 +206,15 @@ impl Transform for FittedOn {
 
     fn fitted_on(&self) -> Option<&Provenance> {
         Some(&self.provenance)
+    }
+
+    fn operators(
+        &self,
+        input: &Schema,
+        columns: &mut BTreeMap<String, Operand>,
+        graph: &mut dyn Operators,
+    ) -> Result<()> {
+        self.inner.operators(input, columns, graph)
     }
 }
 

@@ -1,4 +1,5 @@
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::mem::take;
 use std::sync::Arc;
 
@@ -6,7 +7,9 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 use serde_json::json;
 
-use crate::{Artifact, Codecs, Error, Load, Result, ResultExt, RowTransform, Scratch, Transform, Value};
+use crate::{
+    Artifact, Codecs, Error, Load, Operand, Operators, Result, ResultExt, RowTransform, Scratch, Transform, Value,
+};
 
 /// Fitted preparation steps in a row.
 #[derive(Clone, Debug, Default)]
@@ -65,6 +68,20 @@ impl Transform for Chain {
             artifact.parts.push(step.save()?);
         }
         Ok(artifact)
+    }
+
+    fn operators(
+        &self,
+        input: &Schema,
+        columns: &mut BTreeMap<String, Operand>,
+        graph: &mut dyn Operators,
+    ) -> Result<()> {
+        let mut schema = Arc::new(input.clone());
+        for (i, step) in self.steps.iter().enumerate() {
+            step.operators(&schema, columns, graph).context("step", i + 1)?;
+            schema = step.output_schema(&schema)?;
+        }
+        Ok(())
     }
 }
 

@@ -1,8 +1,8 @@
 use arrow::datatypes::Schema;
-use mlops_core::{Error, Learner, Named, Result, Roles, Transformer};
+use mlops_core::{Error, Learner, Named, Operand, Operator, Operators, Result, Roles, Transformer};
 use serde::{Deserialize, Serialize};
 
-use super::columns::{Fitted, NumberMap, owned};
+use super::columns::{Fitted, NumberMap, owned, with_number};
 use super::learn::{check_columns, ready};
 
 /// Tells numbers above a threshold (1) from the others (0) (scikit-learn's `Binarizer`).
@@ -69,5 +69,11 @@ impl NumberMap for BinarizedColumn {
     #[inline]
     fn map(&self, x: f64) -> f64 {
         if x.is_nan() { x } else { f64::from(u8::from(x > self.threshold)) }
+    }
+
+    fn operators(&self, column: Operand, graph: &mut dyn Operators) -> Result<Operand> {
+        let above = with_number(&Operator::Greater, column, self.threshold, graph)?;
+        let missing = graph.apply(&Operator::IsMissing, &[column])?;
+        graph.apply(&Operator::Choose, &[missing, column, above])
     }
 }

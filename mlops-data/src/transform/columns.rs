@@ -1,6 +1,7 @@
 //! What the column-wise transforms share: one fitted map a column, whose outputs take the place of
 //! the column.
 
+use std::collections::BTreeMap;
 use std::collections::HashSet;
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -8,7 +9,9 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Float64Array, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use mlops_core::columns::{find_column, numbers};
-use mlops_core::{Artifact, Codecs, Error, Load, Result, ResultExt, RowTransform, Transform, Value};
+use mlops_core::{
+    Artifact, Codecs, Error, Load, Operand, Operator, Operators, Result, ResultExt, RowTransform, Transform, Value,
+};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +37,12 @@ pub(crate) trait ColumnMap: Debug + Serialize + DeserializeOwned + Send + Sync +
 
     /// The same for one cell.
     fn map_cell<'a>(&'a self, binding: &Self::Binding, cell: Value<'a>, output: &mut Vec<Value<'a>>) -> Result<()>;
+
+    /// The same as operators of a graph: the operands of its [`fields`](Self::fields).
+    fn operators(&self, column: Operand, graph: &mut dyn Operators) -> Result<Vec<Operand>> {
+        let _ = (column, graph);
+        Err(Error::unsupported(format!("'{}' can't be written as operators of a graph", Self::KIND)))
+    }
 }
 
 /// The simplest [`ColumnMap`]: a function from number to number. Nulls stay.
@@ -43,6 +52,32 @@ pub(crate) trait NumberMap: Debug + Serialize + DeserializeOwned + Send + Sync +
 
     /// What becomes of a number, which may be NaN or infinite.
     fn map(&self, x: f64) -> f64;
+
+    /// The same as an operand of a graph.
+    fn operators(&self, column: Operand, graph: &mut dyn Operators) -> Result<Operand> {
+        let _ = (column, graph);
+        Err(Error::unsupported(format!("'{}' can't be written as operators of a graph", Self::KIND)))
+    }
+}
+
+/// `operator` of a column and a number.
+pub(super) fn with_number(
+    operator: &Operator,
+    column: Operand,
+    number: f64,
+    graph: &mut dyn Operators,
+) -> Result<Operand> {
+    let number = graph.number(number);
+    graph.apply(operator, &[column, number])
+}
+
+/// A column between two numbers.
+pub(super) fn clamped(column: Operand, least: f64, greatest: f64, graph: &mut dyn Operators) -> Result<Operand> {
+    let (low, high) = (graph.number(least), graph.number(greatest));
+    let below = graph.apply(&Operator::Greater, &[low, column])?;
+    let above = graph.apply(&Operator::Greater, &[column, high])?;
+    let bounded = graph.apply(&Operator::Choose, &[above, high, column])?;
+    graph.apply(&Operator::Choose, &[below, low, bounded])
 }
 
 impl<M: NumberMap> ColumnMap for M {
@@ -64,6 +99,10 @@ impl<M: NumberMap> ColumnMap for M {
     fn map_cell<'a>(&'a self, (): &(), cell: Value<'a>, output: &mut Vec<Value<'a>>) -> Result<()> {
         output.push(cell_of(number(cell)?.map(|x| NumberMap::map(self, x))));
         Ok(())
+    }
+
+    fn operators(&self, column: Operand, graph: &mut dyn Operators) -> Result<Vec<Operand>> {
+        Ok(vec![NumberMap::operators(self, column, graph)?])
     }
 }
 
@@ -158,6 +197,22 @@ impl<C: ColumnMap> Transform for Fitted<C> {
     fn save(&self) -> Result<Artifact> {
         let columns = self.columns.iter().map(|(name, map)| Entry { name: name.clone(), learned: map.as_ref() });
         Artifact::of::<Self>(&State { columns: columns.collect() })
+    }
+
+    fn operators(
+        &self,
+        input: &Schema,
+        columns: &mut BTreeMap<String, Operand>,
+        graph: &mut dyn Operators,
+    ) -> Result<()> {
+        for (name, map) in &self.columns {
+            let field = input.field(find_column(input, name)?);
+            map.bind(field)?;
+            let column = columns.remove(name).ok_or_else(|| Error::internal(format!("no operand for '{name}'")))?;
+            let given = map.operators(column, graph).context("column", name)?;
+            columns.extend(map.fields(field)?.into_iter().map(|field| field.name().clone()).zip(given));
+        }
+        Ok(())
     }
 }
 

@@ -6,7 +6,7 @@ use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, StringArr
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Int64Type};
 use mlops_core::columns::{is_text, texts};
-use mlops_core::{Error, Result, Value};
+use mlops_core::{CodeKeys, Error, Operand, Operator, Operators, Result, Value};
 use serde::{Deserialize, Serialize};
 
 use super::coded::Coded;
@@ -382,6 +382,22 @@ impl Vocabulary {
             field.data_type(),
             fitted.name()
         )))
+    }
+
+    /// The number of a category as an operand of a graph; [`len`](Self::len) where training did not
+    /// see it.
+    pub(super) fn operators(&self, column: Operand, graph: &mut dyn Operators) -> Result<Operand> {
+        let keys = match &self.known {
+            _ if self.null => {
+                return Err(Error::unsupported(
+                    "a category for missing values: impute them first, graphs have no missing texts and whole numbers",
+                ));
+            }
+            Known::Bool(known) => CodeKeys::Whole(known.iter().map(|key| i64::from(*key)).collect()),
+            Known::Int(known) => CodeKeys::Whole(known.keys().to_vec()),
+            Known::Text(known) => CodeKeys::Text(known.iter().map(str::to_owned).collect()),
+        };
+        graph.apply(&Operator::Code(keys), &[column])
     }
 
     fn key_type(&self) -> KeyType {

@@ -4,7 +4,7 @@ use arrow::array::{Array, ArrayRef, BooleanArray, Float64Array, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use mlops_core::columns::{is_numeric, is_text, numbers, texts};
 use mlops_core::sketch::Moments;
-use mlops_core::{Error, Learner, Literal, Named, Result, Roles, Transformer, Value};
+use mlops_core::{Error, Learner, Literal, Named, Operand, Operator, Operators, Result, Roles, Transformer, Value};
 use serde::{Deserialize, Serialize};
 
 use super::columns::{ColumnMap, map_numbers, number, number_field, owned};
@@ -346,6 +346,22 @@ impl ColumnMap for ImputedColumn {
             output.push(Value::Float(missing));
         }
         Ok(())
+    }
+
+    fn operators(&self, column: Operand, graph: &mut dyn Operators) -> Result<Vec<Operand>> {
+        match (&self.fill, column.kind) {
+            (None, _) => Ok(Vec::new()),
+            (Some(Fill::Number(fill)), _) => {
+                let missing = graph.apply(&Operator::IsMissing, &[column])?;
+                let fill = graph.number(*fill);
+                let filled = graph.apply(&Operator::Choose, &[missing, fill, column])?;
+                Ok([Some(filled), self.indicator.then_some(missing)].into_iter().flatten().collect())
+            }
+            (Some(Fill::Text(_)), _) if self.indicator => {
+                Err(Error::unsupported("texts of a graph are never missing: fit without the indicator"))
+            }
+            (Some(Fill::Text(_)), _) => Ok(vec![column]),
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 use arrow::datatypes::{Field, Schema};
-use mlops_core::{Learner, Named, Result, Roles, Transformer};
+use mlops_core::{Learner, Named, Operand, Operator, Operators, Result, Roles, Transformer};
 use serde::{Deserialize, Serialize};
 
-use super::columns::{NumberMap, owned};
+use super::columns::{NumberMap, clamped, owned, with_number};
 use super::learn::{Extremes, check_numeric, learner};
 use super::min_max::LEAST_SCALE;
 
@@ -82,5 +82,10 @@ impl NumberMap for MaxAbsColumn {
     fn map(&self, x: f64) -> f64 {
         let scaled = x / self.scale;
         if self.clip { scaled.clamp(-1.0, 1.0) } else { scaled }
+    }
+
+    fn operators(&self, column: Operand, graph: &mut dyn Operators) -> Result<Operand> {
+        let scaled = with_number(&Operator::Div, column, self.scale, graph)?;
+        if self.clip { clamped(scaled, -1.0, 1.0, graph) } else { Ok(scaled) }
     }
 }

@@ -1,8 +1,8 @@
 use arrow::datatypes::{Field, Schema};
-use mlops_core::{Error, Learner, Named, Result, Roles, Transformer};
+use mlops_core::{Error, Learner, Named, Operand, Operator, Operators, Result, Roles, Transformer};
 use serde::{Deserialize, Serialize};
 
-use super::columns::{NumberMap, owned};
+use super::columns::{NumberMap, clamped, owned, with_number};
 use super::learn::{Extremes, check_numeric, learner};
 
 /// A range less than this is rounding, and the column constant (scikit-learn's rule).
@@ -124,5 +124,11 @@ impl NumberMap for MinMaxColumn {
             Some((_, greatest)) if scaled > greatest => greatest,
             _ => scaled,
         }
+    }
+
+    fn operators(&self, column: Operand, graph: &mut dyn Operators) -> Result<Operand> {
+        let scaled = with_number(&Operator::Mul, column, self.scale, graph)?;
+        let moved = with_number(&Operator::Add, scaled, self.min, graph)?;
+        self.clip.map_or(Ok(moved), |(least, greatest)| clamped(moved, least, greatest, graph))
     }
 }

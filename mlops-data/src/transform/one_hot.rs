@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array};
 use arrow::datatypes::{Field, Schema};
-use mlops_core::{Error, Learner, Named, Result, ResultExt, Roles, Transformer, Value};
+use mlops_core::{Error, Learner, Named, Operand, Operator, Operators, Result, ResultExt, Roles, Transformer, Value};
 use serde::{Deserialize, Serialize};
 
 use super::columns::{ColumnMap, number_field, owned};
@@ -297,5 +297,19 @@ impl ColumnMap for OneHotColumn {
         let slot = self.slot(cell)?;
         output.extend((0..self.suffixes.len()).map(|i| Value::Float(if slot == Some(i) { 1.0 } else { 0.0 })));
         Ok(())
+    }
+
+    fn operators(&self, column: Operand, graph: &mut dyn Operators) -> Result<Vec<Operand>> {
+        let code = self.stored.vocabulary.operators(column, graph)?;
+        let unknown = match self.unknown {
+            Unknown::Slot(slot) => slot,
+            Unknown::Error => None,
+        };
+        let slots = || self.slots.iter().chain([&unknown]);
+        let output = |i: usize| {
+            let hot = slots().map(|slot| f64::from(u8::from(*slot == Some(i)))).collect();
+            graph.apply(&Operator::Pick(hot), &[code])
+        };
+        (0..self.suffixes.len()).map(output).collect()
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Float64Array};
 use arrow::datatypes::{Field, Schema};
 use mlops_core::columns::is_text;
-use mlops_core::{Error, Learner, Named, Result, ResultExt, Roles, Transformer, Value};
+use mlops_core::{Error, Learner, Named, Operand, Operator, Operators, Result, ResultExt, Roles, Transformer, Value};
 use serde::{Deserialize, Serialize};
 
 use super::columns::{ColumnMap, cell_of, number_field, owned};
@@ -171,5 +171,12 @@ impl ColumnMap for OrdinalColumn {
     fn map_cell<'a>(&'a self, (): &(), cell: Value<'a>, output: &mut Vec<Value<'a>>) -> Result<()> {
         output.push(cell_of(self.encode(cell)?));
         Ok(())
+    }
+
+    fn operators(&self, column: Operand, graph: &mut dyn Operators) -> Result<Vec<Operand>> {
+        let code = self.vocabulary.operators(column, graph)?;
+        let codes = (0..self.vocabulary.len()).map(|code| code as f64);
+        let codes = codes.chain([self.unknown_value.unwrap_or(f64::NAN)]).collect();
+        Ok(vec![graph.apply(&Operator::Pick(codes), &[code])?])
     }
 }

@@ -1,8 +1,8 @@
 use arrow::datatypes::{Field, Schema};
-use mlops_core::{Error, Learner, Named, Result, Roles, Transformer};
+use mlops_core::{Error, Learner, Named, Operand, Operator, Operators, Result, Roles, Transformer};
 use serde::{Deserialize, Serialize};
 
-use super::columns::{NumberMap, owned};
+use super::columns::{NumberMap, owned, with_number};
 use super::learn::{check_numeric, infinities, learner, no_values};
 use super::min_max::LEAST_SCALE;
 use super::normal::normal_quantile;
@@ -156,5 +156,11 @@ impl NumberMap for RobustColumn {
     fn map(&self, x: f64) -> f64 {
         let x = if self.with_centering { x - self.center } else { x };
         if self.with_scaling { x / self.scale } else { x }
+    }
+
+    fn operators(&self, column: Operand, graph: &mut dyn Operators) -> Result<Operand> {
+        let column =
+            if self.with_centering { with_number(&Operator::Sub, column, self.center, graph)? } else { column };
+        if self.with_scaling { with_number(&Operator::Div, column, self.scale, graph) } else { Ok(column) }
     }
 }

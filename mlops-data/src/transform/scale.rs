@@ -1,9 +1,9 @@
 use arrow::datatypes::{Field, Schema};
 use mlops_core::sketch::Moments;
-use mlops_core::{Error, Learner, Named, Result, Roles, Transformer};
+use mlops_core::{Error, Learner, Named, Operand, Operator, Operators, Result, Roles, Transformer};
 use serde::{Deserialize, Serialize};
 
-use super::columns::{NumberMap, owned};
+use super::columns::{NumberMap, owned, with_number};
 use super::learn::{check_numeric, learner};
 
 /// Centres numeric columns on their mean and divides them by their standard deviation
@@ -115,5 +115,10 @@ impl NumberMap for ScaledColumn {
     fn map(&self, x: f64) -> f64 {
         let x = if self.with_mean { x - self.mean } else { x };
         if self.with_std { x / self.scale } else { x }
+    }
+
+    fn operators(&self, column: Operand, graph: &mut dyn Operators) -> Result<Operand> {
+        let column = if self.with_mean { with_number(&Operator::Sub, column, self.mean, graph)? } else { column };
+        if self.with_std { with_number(&Operator::Div, column, self.scale, graph) } else { Ok(column) }
     }
 }

@@ -11,6 +11,8 @@ mod proto;
 mod roles;
 mod tensor;
 mod wire;
+mod write;
 
 pub(super) use model::read;
 pub use model::{GraphValue, OnnxModel};
+pub use write::to_onnx;

@@ -157,8 +157,12 @@ pub(super) fn classes(model: &Model, outputs: &Outputs) -> Option<Data> {
     };
     let zipped = outputs.scores.as_ref().and_then(|scores| listed(producer(model, scores)?));
     let by_label = || {
-        let node = origin(model, outputs.label.as_ref()?)?;
-        if node.op != "ArrayFeatureExtractor" {
+        let label = outputs.label.as_ref()?;
+        if model.graph.outputs.iter().any(|output| output.name == *label && output.kind == Some(Kind::Bool)) {
+            return Some(Data::Bool(vec![false, true]));
+        }
+        let node = origin(model, label)?;
+        if !["ArrayFeatureExtractor", "Gather"].contains(&node.op.as_str()) {
             return listed(node);
         }
         let initializers = model.graph.initializers.iter();

@@ -51,6 +51,17 @@ impl Kind {
             }
         })
     }
+
+    pub(super) fn number(self) -> i64 {
+        match self {
+            Self::F32 => 1,
+            Self::I32 => 6,
+            Self::I64 => 7,
+            Self::Text => 8,
+            Self::Bool => 9,
+            Self::F64 => 11,
+        }
+    }
 }
 
 /// How many elements a shape has, if a tensor of it can be.

@@ -160,11 +160,9 @@ fn exact<const N: usize>(bytes: &[u8]) -> Result<&[[u8; N]]> {
 }
 
 /// A message being written.
-#[cfg(test)]
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Message(Vec<u8>);
 
-#[cfg(test)]
 impl Message {
     pub(super) fn into_bytes(self) -> Vec<u8> {
         self.0
@@ -183,6 +181,7 @@ impl Message {
         self.varint(value as u64);
     }
 
+    #[cfg(test)]
     pub(super) fn float(&mut self, number: u32, value: f32) {
         self.varint(u64::from(number) << 3 | 5);
         self.0.extend(value.to_le_bytes());
@@ -202,7 +201,13 @@ impl Message {
         self.bytes(number, &message.0);
     }
 
+    #[cfg(test)]
     pub(super) fn floats(&mut self, number: u32, values: &[f32]) {
+        let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        self.bytes(number, &bytes);
+    }
+
+    pub(super) fn doubles(&mut self, number: u32, values: &[f64]) {
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         self.bytes(number, &bytes);
     }

@@ -32,11 +32,41 @@ def xgboost(path, x):
     return booster.predict(data)
 
 
+def onnx(path):
+    """Whether onnxruntime gives the columns of NAME.rows.json the answer of NAME.answer.json."""
+    import json
+
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    columns = json.loads(path.with_suffix(".rows.json").read_text())
+    answer = json.loads(path.with_suffix(".answer.json").read_text())
+    kinds = {
+        "tensor(double)": np.float64, "tensor(int64)": np.int64, "tensor(string)": object, "tensor(bool)": bool,
+    }  # fmt: skip
+    feed = {}
+    for given in session.get_inputs():
+        column = [np.nan if x is None and given.type == "tensor(double)" else x for x in columns[given.name]]
+        feed[given.name] = np.array(column, dtype=kinds[given.type]).reshape(-1, 1)
+    outputs = session.run(None, feed)
+    if len(outputs) > 1:
+        labels, expected = outputs[0].tolist(), answer["labels"]
+        wrong = sum(a != b for a, b in zip(labels, expected, strict=True))
+        if wrong:
+            return f"{wrong} of {len(labels)} labels"
+    numbers = np.array(answer["values"]).reshape(len(outputs[-1]), -1)
+    error = np.abs(outputs[-1] - numbers) / np.maximum(np.abs(numbers), 1)
+    return None if error.max() <= 1e-6 else f"{error.max():.3e}"
+
+
 def main(folder):
     wrong = 0
     readers = {".txt": (lightgbm, 1e-12), ".json": (xgboost, 2e-6)}
     for path in sorted(Path(folder).iterdir()):
-        if path.suffix not in readers:
+        if path.suffix == ".onnx" and (difference := onnx(path)):
+            print(f"{path.name}: {difference}")
+            wrong += 1
+        if path.suffix not in readers or not path.with_suffix(path.suffix + ".shape").exists():
             continue
         read, tolerance = readers[path.suffix]
         rows, width, outputs = map(int, path.with_suffix(path.suffix + ".shape").read_text().split())
