@@ -354,9 +354,16 @@ fn no_rows(subject: &TrainerSubject) {
 }
 
 fn no_features(subject: &TrainerSubject) {
-    let role =
-        |data: Table, field: &FieldRef| data.with_role(field.name(), Role::Ignored).expect("the column is there");
-    let data = subject.data.features().iter().fold(subject.data.clone(), role);
+    let data = match subject.target() {
+        Some(target) => subject.data.select([target.name()]).expect("the target alone"),
+        None => {
+            let ignored = |data: Table, field: &FieldRef| data.with_role(field.name(), Role::Ignored);
+            let mut features = subject.data.features().into_iter();
+            features
+                .try_fold(subject.data.clone(), |data, field| ignored(data, &field))
+                .expect("columns that are there")
+        }
+    };
     assert_refused(subject.fit(&data), &[ErrorKind::Schema]);
 }
 
