@@ -78,8 +78,9 @@ fn wrapped() -> Vec<Trial> {
     let isotonic = move || CalibratedClassifier::new(logistic(), CalibrationMethod::Isotonic).with_cv(2);
     let stack = move || Stacking::new(logistic()).with(logistic()).with(forest()).with_cv(3).with_passthrough(true);
     let sum = || Stacking::new(Ridge::new(0.1)).with(LinearRegression::new()).with(forest()).with_cv(3);
-    let bag = move || Bagging::new(logistic()).with_n_members(4).with_max_features(0.5);
-    let bag_of_numbers = || Bagging::new(Ridge::new(1.0)).with_n_members(3).with_bootstrap(false).with_max_samples(0.7);
+    let bag = move || Bagging::new(logistic()).with_n_estimators(4).with_max_features(0.5);
+    let bag_of_numbers =
+        || Bagging::new(Ridge::new(1.0)).with_n_estimators(3).with_bootstrap(false).with_max_samples(0.7);
     let quantiles = || Conformal::new(forest(), 0.8).with_quantiles(Ridge::new(1.0), LinearRegression::new());
     let mapped = |map: TargetMap| move || TransformedTarget::new(LinearRegression::new(), map.clone());
     let quantile_map = mapped(TargetMap::Quantile { normal: true, n_quantiles: 50 });
@@ -126,8 +127,8 @@ fn more() -> Vec<Trial> {
         subject("svc", || Box::new(Svc::new()), Kind::Bool),
         subject("svc_of_three", || Box::new(Svc::new().with_kernel(Kernel::Linear).with_cv(3)), Kind::ThreeTexts),
         subject("svr", || Box::new(Svr::new()), Kind::Number),
-        subject("ada_boost", || Box::new(AdaBoost::new(GaussianNb::new()).with_n_members(5)), Kind::ThreeTexts),
-        subject("ada_boost_of_numbers", || Box::new(AdaBoost::new(Ridge::new(1.0)).with_n_members(5)), Kind::Number),
+        subject("ada_boost", || Box::new(AdaBoost::new(GaussianNb::new()).with_n_estimators(5)), Kind::ThreeTexts),
+        subject("ada_boost_of_numbers", || Box::new(AdaBoost::new(Ridge::new(1.0)).with_n_estimators(5)), Kind::Number),
         counted("multinomial_nb", || Box::new(MultinomialNb::new())),
         counted("complement_nb", || Box::new(ComplementNb::new().with_norm(true))),
         counted("categorical_nb", || Box::new(CategoricalNb::new())),

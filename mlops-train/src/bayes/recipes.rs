@@ -170,7 +170,7 @@ discrete!(
     ///
     /// # Example
     /// ```
-    /// use mlops_core::{Role, Run, Table};
+    /// use mlops_core::{Role, Run, Table, Trainer};
     /// use mlops_train::MultinomialNb;
     ///
     /// let batch = arrow::array::record_batch!(
@@ -179,8 +179,8 @@ discrete!(
     ///     ("about", Utf8, ["sport", "sport", "politics", "politics"])
     /// )?;
     /// let texts = Table::from_batch(batch).with_role("about", Role::Target)?;
-    /// let model = MultinomialNb::new().learn(&texts, &Run::default())?;
-    /// # let _ = model;
+    /// let model = MultinomialNb::new().fit(&texts, &Run::default())?;
+    /// assert_eq!(model.signature().input_names(), ["goal", "vote"]);
     /// # Ok::<(), mlops_core::Error>(())
     /// ```
     MultinomialNb, "multinomial_nb", {}, self,
@@ -190,6 +190,23 @@ discrete!(
 discrete!(
     /// Classes by which things occur in each, and which do not: scikit-learn's `BernoulliNB`. One pass over
     /// the rows.
+    ///
+    /// # Example
+    /// ```
+    /// use mlops_core::{Model, Role, Run, Table};
+    /// use mlops_train::BernoulliNb;
+    ///
+    /// let batch = arrow::array::record_batch!(
+    ///     ("free", Boolean, [true, true, false, false]),
+    ///     ("spam", Boolean, [true, true, false, false])
+    /// )?;
+    /// let mails = Table::from_batch(batch).with_role("spam", Role::Target)?;
+    /// let model = BernoulliNb::new().learn(&mails, &Run::default())?;
+    /// let mut scores = [0.0; 2];
+    /// model.dense().unwrap().score_row(&[1.0], &mut scores);
+    /// assert!((scores[1] - 0.75).abs() < 1e-12);
+    /// # Ok::<(), mlops_core::Error>(())
+    /// ```
     BernoulliNb, "bernoulli_nb", {
         /// A feature is there if it is greater than this.
         binarize: f64 = 0.0, with_binarize, "With another number that a feature must exceed to be there.";
@@ -203,6 +220,22 @@ discrete!(
     /// Classes by how rarely things (words) occur in all others, which suits classes of uneven size:
     /// scikit-learn's `ComplementNB` (Rennie and others 2003). Features are counts of at least 0. One pass
     /// over the rows; priors do not matter.
+    ///
+    /// # Example
+    /// ```
+    /// use mlops_core::{Role, Run, Table, Trainer};
+    /// use mlops_train::ComplementNb;
+    ///
+    /// let batch = arrow::array::record_batch!(
+    ///     ("goal", Int64, [3, 2, 0]),
+    ///     ("vote", Int64, [0, 1, 4]),
+    ///     ("about", Utf8, ["sport", "sport", "politics"])
+    /// )?;
+    /// let texts = Table::from_batch(batch.clone()).with_role("about", Role::Target)?;
+    /// let model = ComplementNb::new().fit(&texts, &Run::default())?;
+    /// assert_eq!(model.predict(&batch)?.column(0), batch.column(2));
+    /// # Ok::<(), mlops_core::Error>(())
+    /// ```
     ComplementNb, "complement_nb", {
         /// Whether the factors of a class are divided by their sum.
         norm: bool = false, with_norm, "With the factors of each class divided by their sum, or not.";
@@ -215,6 +248,21 @@ discrete!(
     /// over the rows.
     ///
     /// A category that was never seen counts as one without rows; scikit-learn fails there.
+    ///
+    /// # Example
+    /// ```
+    /// use mlops_core::{Role, Run, Table, Trainer};
+    /// use mlops_train::CategoricalNb;
+    ///
+    /// let batch = arrow::array::record_batch!(
+    ///     ("colour", Int64, [0, 0, 2, 1]),
+    ///     ("ripe", Boolean, [false, false, true, true])
+    /// )?;
+    /// let fruits = Table::from_batch(batch.clone()).with_role("ripe", Role::Target)?;
+    /// let model = CategoricalNb::new().fit(&fruits, &Run::default())?;
+    /// assert_eq!(model.predict(&batch)?.column(0), batch.column(1));
+    /// # Ok::<(), mlops_core::Error>(())
+    /// ```
     CategoricalNb, "categorical_nb", {}, self,
     |classes, width| Learned::Categories(Categories::new(self.alpha, classes, width))
 );

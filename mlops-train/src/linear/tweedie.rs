@@ -340,6 +340,21 @@ of_power!(
 of_power!(
     /// Amounts whose deviation is proportional to their size: scikit-learn's `GammaRegressor`. A
     /// [`TweedieRegressor`] of power 2.
+    ///
+    /// # Example
+    /// ```
+    /// use mlops_core::{Role, Run, Table};
+    /// use mlops_train::GammaRegressor;
+    ///
+    /// let batch = arrow::array::record_batch!(
+    ///     ("age", Float64, [1.0, 2.0, 3.0]),
+    ///     ("damage", Float64, [1.0, 2.0, 4.0])
+    /// )?;
+    /// let claims = Table::from_batch(batch).with_role("damage", Role::Target)?;
+    /// let model = GammaRegressor::new(0.0).with_tol(1e-10).learn(&claims, &Run::default())?;
+    /// assert!((model.coef()[0] - 2f64.ln()).abs() < 1e-9);
+    /// # Ok::<(), mlops_core::Error>(())
+    /// ```
     GammaRegressor, "gamma_regressor", 2.0
 );
 

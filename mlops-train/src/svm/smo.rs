@@ -54,7 +54,6 @@ impl Problem<'_> {
     /// Moves two variables at a time, chosen by second-order information (Fan, Chen and Lin 2005), until no
     /// pair violates the optimum by more than `tol`: libsvm's method.
     pub(super) fn solve(&self, tol: f64, max_iter: Option<usize>, run: &Run) -> Result<Solution> {
-        const CHECKED: usize = 64;
         /// What stands for a curvature that is not above 0.
         const TAU: f64 = 1e-12;
         let n = self.rows.len();
@@ -65,9 +64,7 @@ impl Problem<'_> {
         let mut gradient = self.linear.clone();
         let limit = max_iter.unwrap_or_else(|| n.saturating_mul(100).max(10_000_000));
         for iteration in 0.. {
-            if iteration % CHECKED == 0 {
-                run.check()?;
-            }
+            run.check()?;
             if iteration == limit {
                 tracing::warn!(iteration, "the support vectors did not converge: scale the features, or lower c");
                 break;

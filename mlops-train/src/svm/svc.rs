@@ -154,14 +154,13 @@ impl Svc {
         }
         let kernel = self.kernel.fixed(&set.matrix, set.width());
         let likeness = Likeness { kernel, matrix: &set.matrix, width: set.width() };
-        let diagonal = likeness.diagonal();
         let pairs = (0..classes).flat_map(|i| (i + 1..classes).map(move |j| (i, j)));
         let progress = Progress::start("fit: pairs of classes", Some((classes * (classes - 1) / 2) as u64));
         let (mut coefficients, mut machines) = (Vec::new(), Vec::new());
         for (first, second) in pairs {
             let pair = Pair::of(target, first, second);
-            let (of_rows, constant) = self.solve(&set, &likeness, &diagonal, &pair, run)?;
-            let sigmoid = self.calibrate(&set, &likeness, &diagonal, &pair, run)?;
+            let (of_rows, constant) = self.solve(&set, &likeness, &pair, run)?;
+            let sigmoid = self.calibrate(&set, &likeness, &pair, run)?;
             coefficients.push(of_rows);
             machines.push(Machine { constant, sigmoid });
             progress.advance(1);
@@ -171,27 +170,24 @@ impl Svc {
     }
 
     /// The coefficient of every row of the set, and the constant.
-    fn solve(
-        &self,
-        set: &TrainingSet,
-        likeness: &Likeness<'_>,
-        diagonal: &[f64],
-        pair: &Pair,
-        run: &Run,
-    ) -> Result<(Vec<f64>, f64)> {
+    fn solve(&self, set: &TrainingSet, likeness: &Likeness<'_>, pair: &Pair, run: &Run) -> Result<(Vec<f64>, f64)> {
         let mut of_rows = vec![0.0; set.rows];
         // A class that is missing is never chosen, as in libsvm.
         let both = pair.signs.iter().any(|s| *s > 0.0) && pair.signs.iter().any(|s| *s < 0.0);
         if !both {
             return Ok((of_rows, pair.signs.first().copied().unwrap_or(0.0)));
         }
+        // The other classes' rows are no part of it.
+        let matrix: Vec<f64> = pair.rows.iter().flat_map(|row| set.row(*row as usize)).copied().collect();
+        let of_pair = Likeness { kernel: likeness.kernel, matrix: &matrix, width: likeness.width };
         let problem = Problem {
-            rows: pair.rows.clone(),
+            // There are no more of them than rows, which were counted in 32 bits.
+            rows: (0..pair.rows.len() as u32).collect(),
             signs: pair.signs.clone(),
             linear: vec![-1.0; pair.rows.len()],
             limits: pair.rows.iter().map(|row| self.c * set.weight(*row as usize)).collect(),
-            kernel: &|row| likeness.of(row),
-            diagonal: diagonal.to_vec(),
+            kernel: &|row| of_pair.of(row),
+            diagonal: of_pair.diagonal(),
         };
         let solution = problem.solve(self.tol, self.max_iter, run)?;
         for ((row, sign), alpha) in pair.rows.iter().zip(&pair.signs).zip(&solution.alpha) {
@@ -201,14 +197,7 @@ impl Svc {
     }
 
     /// The sigmoid for what machines say of the rows they were not fitted on.
-    fn calibrate(
-        &self,
-        set: &TrainingSet,
-        likeness: &Likeness<'_>,
-        diagonal: &[f64],
-        pair: &Pair,
-        run: &Run,
-    ) -> Result<Sigmoid> {
+    fn calibrate(&self, set: &TrainingSet, likeness: &Likeness<'_>, pair: &Pair, run: &Run) -> Result<Sigmoid> {
         let folds = pair.folds(self.cv);
         let mut points: Vec<Point> = Vec::with_capacity(pair.rows.len());
         for fold in 0..self.cv {
@@ -217,7 +206,7 @@ impl Svc {
             if test.rows.is_empty() {
                 continue;
             }
-            let (of_rows, constant) = self.solve(set, likeness, diagonal, &train, run)?;
+            let (of_rows, constant) = self.solve(set, likeness, &train, run)?;
             let vectors = Vectors::of(likeness, &[of_rows]);
             for (row, sign) in test.rows.iter().zip(&test.signs) {
                 let mut decision = [constant];

@@ -32,14 +32,14 @@ use crate::training::{Labels, Target};
 ///     ("late", Boolean, [false, false, true, true, true, false, false, true])
 /// )?;
 /// let flights = Table::from_batch(batch.clone()).with_role("late", Role::Target)?;
-/// let model = AdaBoost::new(GaussianNb::new()).with_n_members(5).fit(&flights, &Run::default())?;
+/// let model = AdaBoost::new(GaussianNb::new()).with_n_estimators(5).fit(&flights, &Run::default())?;
 /// assert_eq!(model.predict(&batch)?.num_rows(), 8);
 /// # Ok::<(), mlops_core::Error>(())
 /// ```
 #[derive(Debug)]
 pub struct AdaBoost {
     trainer: Box<dyn Trainer>,
-    n_members: NonZeroUsize,
+    n_estimators: NonZeroUsize,
     learning_rate: f64,
 }
 
@@ -48,7 +48,7 @@ pub struct AdaBoost {
 struct Settings {
     trainer: Spec,
     #[serde(default = "fifty")]
-    n_members: NonZeroUsize,
+    n_estimators: NonZeroUsize,
     #[serde(default = "one")]
     learning_rate: f64,
 }
@@ -66,13 +66,13 @@ impl AdaBoost {
 
     /// With scikit-learn's defaults: at most 50 members, and a learning rate of 1.
     pub fn new(trainer: impl Trainer) -> Self {
-        Self { trainer: Box::new(trainer), n_members: fifty(), learning_rate: one() }
+        Self { trainer: Box::new(trainer), n_estimators: fifty(), learning_rate: one() }
     }
 
     /// With at most so many members; 0 counts as 1.
     #[must_use]
-    pub fn with_n_members(mut self, n_members: usize) -> Self {
-        self.n_members = NonZeroUsize::new(n_members).unwrap_or(NonZeroUsize::MIN);
+    pub fn with_n_estimators(mut self, n_estimators: usize) -> Self {
+        self.n_estimators = NonZeroUsize::new(n_estimators).unwrap_or(NonZeroUsize::MIN);
         self
     }
 
@@ -84,18 +84,18 @@ impl AdaBoost {
     }
 
     pub(crate) fn read(settings: &Json, codecs: &Codecs) -> Result<Box<dyn Trainer>> {
-        let Settings { trainer, n_members, learning_rate } = read_settings(settings, "AdaBoost")?;
-        Ok(Box::new(Self { trainer: codecs.trainer(&trainer)?, n_members, learning_rate }))
+        let Settings { trainer, n_estimators, learning_rate } = read_settings(settings, "AdaBoost")?;
+        Ok(Box::new(Self { trainer: codecs.trainer(&trainer)?, n_estimators, learning_rate }))
     }
 
     /// Boosts until there are enough members, or one is perfect or no better than chance.
     fn boost(&self, labels: &Labels, data: &Table, run: &Run) -> Result<Vec<(Arc<dyn Model>, f64)>> {
         let table = whole(data)?;
         let rows = table.to_batch()?;
-        let progress = Progress::start("fit: members", Some(self.n_members.get() as u64));
+        let progress = Progress::start("fit: members", Some(self.n_estimators.get() as u64));
         let mut weights: Vec<f64> = (0..table.num_rows()).map(|row| labels.weight(row)).collect();
         let mut members = Vec::new();
-        for i in 0..self.n_members.get() {
+        for i in 0..self.n_estimators.get() {
             run.check()?;
             let total: f64 = weights.iter().sum();
             if !(total.is_finite() && total > 0.0) {
@@ -192,8 +192,8 @@ impl Recipe for AdaBoost {
     }
 
     fn settings(&self) -> Result<Json> {
-        let (n_members, learning_rate) = (self.n_members, self.learning_rate);
-        Ok(serde_json::to_value(Settings { trainer: self.trainer.to_spec()?, n_members, learning_rate })?)
+        let (n_estimators, learning_rate) = (self.n_estimators, self.learning_rate);
+        Ok(serde_json::to_value(Settings { trainer: self.trainer.to_spec()?, n_estimators, learning_rate })?)
     }
 }
 

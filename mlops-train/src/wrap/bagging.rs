@@ -34,7 +34,7 @@ use crate::training::{Labels, Target};
 ///     ("late", Boolean, [false, false, true, true, true, false, false, true])
 /// )?;
 /// let flights = Table::from_batch(batch.clone()).with_role("late", Role::Target)?;
-/// let model = Bagging::new(LogisticRegression::new()).with_n_members(5).fit(&flights, &Run::default())?;
+/// let model = Bagging::new(LogisticRegression::new()).with_n_estimators(5).fit(&flights, &Run::default())?;
 /// assert_eq!(model.predict(&batch)?.num_rows(), 8);
 /// # }
 /// # Ok::<(), mlops_core::Error>(())
@@ -48,7 +48,7 @@ pub struct Bagging {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Drawing {
-    n_members: NonZeroUsize,
+    n_estimators: NonZeroUsize,
     max_samples: f64,
     max_features: f64,
     bootstrap: bool,
@@ -56,8 +56,8 @@ struct Drawing {
 
 impl Default for Drawing {
     fn default() -> Self {
-        let n_members = NonZeroUsize::MIN.saturating_add(9);
-        Self { n_members, max_samples: 1.0, max_features: 1.0, bootstrap: true }
+        let n_estimators = NonZeroUsize::MIN.saturating_add(9);
+        Self { n_estimators, max_samples: 1.0, max_features: 1.0, bootstrap: true }
     }
 }
 
@@ -80,8 +80,8 @@ impl Bagging {
 
     /// With another number of members; 0 counts as 1.
     #[must_use]
-    pub fn with_n_members(mut self, n_members: usize) -> Self {
-        self.drawing.n_members = NonZeroUsize::new(n_members).unwrap_or(NonZeroUsize::MIN);
+    pub fn with_n_estimators(mut self, n_estimators: usize) -> Self {
+        self.drawing.n_estimators = NonZeroUsize::new(n_estimators).unwrap_or(NonZeroUsize::MIN);
         self
     }
 
@@ -193,7 +193,7 @@ impl Trainer for Bagging {
         if table.num_rows() == 0 {
             return Err(Error::data("no rows: a model needs rows to learn from"));
         }
-        let progress = Progress::start("fit: members", Some(self.drawing.n_members.get() as u64));
+        let progress = Progress::start("fit: members", Some(self.drawing.n_estimators.get() as u64));
         let fit = |i: usize| {
             run.check()?;
             let mut rng = SplitMix64::stream(run.seed, i as u64);
@@ -206,7 +206,7 @@ impl Trainer for Bagging {
             progress.advance(1);
             Ok(model)
         };
-        let members = 0..self.drawing.n_members.get();
+        let members = 0..self.drawing.n_estimators.get();
         let models = run.install(|| members.into_par_iter().map(fit).collect::<Result<Vec<_>>>())??;
         let (members, inputs) = Members::new(models)?;
         let signature = signature_on(inputs, labels.task, data);

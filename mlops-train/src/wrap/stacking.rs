@@ -42,7 +42,7 @@ use crate::training::Labels;
 #[derive(Debug)]
 pub struct Stacking {
     members: Vec<Box<dyn Trainer>>,
-    last: Box<dyn Trainer>,
+    final_estimator: Box<dyn Trainer>,
     cv: usize,
     passthrough: bool,
 }
@@ -51,7 +51,7 @@ pub struct Stacking {
 #[serde(deny_unknown_fields)]
 struct Settings {
     members: Vec<Spec>,
-    last: Spec,
+    final_estimator: Spec,
     #[serde(default = "five")]
     cv: usize,
     #[serde(default)]
@@ -65,9 +65,10 @@ fn five() -> usize {
 impl Stacking {
     pub(crate) const KIND: &'static str = "stacking";
 
-    /// Combining by `last`; without members yet, five folds.
-    pub fn new(last: impl Trainer) -> Self {
-        Self { members: Vec::new(), last: Box::new(last), cv: five(), passthrough: false }
+    /// Combining by `final_estimator`; without members yet, five folds.
+    pub fn new(final_estimator: impl Trainer) -> Self {
+        let final_estimator = Box::new(final_estimator);
+        Self { members: Vec::new(), final_estimator, cv: five(), passthrough: false }
     }
 
     /// With a member.
@@ -92,9 +93,9 @@ impl Stacking {
     }
 
     pub(crate) fn read(settings: &Json, codecs: &Codecs) -> Result<Box<dyn Trainer>> {
-        let Settings { members, last, cv, passthrough } = read_settings(settings, "stacking")?;
+        let Settings { members, final_estimator, cv, passthrough } = read_settings(settings, "stacking")?;
         let members = members.iter().map(|member| codecs.trainer(member)).collect::<Result<_>>()?;
-        Ok(Box::new(Self { members, last: codecs.trainer(&last)?, cv, passthrough }))
+        Ok(Box::new(Self { members, final_estimator: codecs.trainer(&final_estimator)?, cv, passthrough }))
     }
 
     /// The scores of every member for the rows of `data`, which it has not seen.
@@ -116,7 +117,12 @@ impl Recipe for Stacking {
 
     fn settings(&self) -> Result<Json> {
         let members = self.members.iter().map(|member| member.to_spec()).collect::<Result<_>>()?;
-        let settings = Settings { members, last: self.last.to_spec()?, cv: self.cv, passthrough: self.passthrough };
+        let settings = Settings {
+            members,
+            final_estimator: self.final_estimator.to_spec()?,
+            cv: self.cv,
+            passthrough: self.passthrough,
+        };
         Ok(serde_json::to_value(settings)?)
     }
 }
@@ -139,7 +145,10 @@ impl Trainer for Stacking {
             false => Vec::new(),
         };
         let columns = Columns::of(&self.members, &labels.task);
-        let last = self.last.fit(&columns.table(data, &features, &scores)?, run).context("last", self.last.kind())?;
+        let last = {
+            let rows = columns.table(data, &features, &scores)?;
+            self.final_estimator.fit(&rows, run).context("final estimator", self.final_estimator.kind())?
+        };
         StackingModel::new(models, last, columns, |inputs| Ok(signature_on(inputs, labels.task, data)))
             .map(|model| Arc::new(model) as _)
     }
