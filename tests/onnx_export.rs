@@ -11,8 +11,8 @@ use arrow::datatypes::Float64Type;
 use mlops::core::random::SplitMix64;
 use mlops::core::{CellReader, ErrorKind, Value};
 use mlops::data::transform::{
-    Binarizer, Derive, MaxAbsScaler, MinMaxScaler, OneHotEncoder, OrdinalEncoder, RobustScaler, SimpleImputer,
-    StandardScaler,
+    Binarizer, ColumnTransformer, Derive, MaxAbsScaler, MinMaxScaler, OneHotEncoder, OrdinalEncoder, Remainder,
+    RobustScaler, SimpleImputer, StandardScaler,
 };
 use mlops::prelude::*;
 use mlops::train::{Import, LinearRegression, LogisticRegression, RandomForest, foreign};
@@ -75,7 +75,17 @@ fn models() -> Vec<(&'static str, Arc<dyn Model>)> {
             .then(OrdinalEncoder::on(["port"]))
             .then(Binarizer::on(["hour"], 12.0))
     };
+    let parts = || {
+        let wind = Pipeline::new().then(SimpleImputer::median(["wind"])).then(StandardScaler::on(["wind"]));
+        let own = ColumnTransformer::new().with("wind", ["wind"], wind);
+        let own = own
+            .with("port", ["port"], OneHotEncoder::on(["port"]))
+            .with_remainder(Remainder::PassThrough)
+            .with_prefix();
+        Pipeline::new().then(own)
+    };
     vec![
+        ("parts", fit(&parts().train(LogisticRegression::new()), Kind::Bool)),
         ("logistic", fit(&preparation().train(LogisticRegression::new()), Kind::Bool)),
         ("logistic_texts", fit(&preparation().train(LogisticRegression::new()), Kind::Texts)),
         ("linear", fit(&preparation().train(LinearRegression::new()), Kind::Number)),

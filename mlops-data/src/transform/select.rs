@@ -1,11 +1,12 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 use mlops_core::columns::find_column;
 use mlops_core::{
-    Artifact, Codecs, Learner, Load, Named, Result, Role, Roles, RowTransform, Transform, Transformer, Value,
+    Artifact, Codecs, Learner, Load, Named, Operand, Operators, Result, Role, Roles, RowTransform, Transform,
+    Transformer, Value,
 };
 use serde::{Deserialize, Serialize};
 
@@ -133,6 +134,17 @@ impl Transform for Selected {
 
     fn save(&self) -> Result<Artifact> {
         Artifact::of::<Self>(self)
+    }
+    fn operators(
+        &self,
+        input: &Schema,
+        columns: &mut BTreeMap<String, Operand>,
+        graph: &mut dyn Operators,
+    ) -> Result<()> {
+        let _ = graph;
+        let kept = self.output_schema(input)?;
+        columns.retain(|name, _| kept.index_of(name).is_ok());
+        Ok(())
     }
 }
 

@@ -99,3 +99,37 @@ fn what_is_refused_is_named() {
         assert_eq!(Import::new().onnx(bytes).unwrap_err().kind(), Corrupt, "{bytes:?}");
     }
 }
+
+/// Where a stored model is; never change one that is there.
+fn stored() -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/onnx_model.v1")
+}
+
+#[test]
+#[ignore = "writes files"]
+fn write_what_is_stored() {
+    let artifact = onnx("onnx_skl_mlp_three").save().unwrap();
+    std::fs::create_dir(stored()).unwrap();
+    std::fs::write(stored().join("artifact.json"), serde_json::to_vec_pretty(&artifact).unwrap()).unwrap();
+    for (name, blob) in &artifact.blobs {
+        std::fs::write(stored().join(name), blob).unwrap();
+    }
+}
+
+#[test]
+fn what_is_stored_is_read() {
+    let json = std::fs::read(stored().join("artifact.json")).unwrap();
+    let artifact: mlops_core::Artifact = serde_json::from_slice(&json).unwrap();
+    let artifact = artifact.with_blob("model.onnx", std::fs::read(stored().join("model.onnx")).unwrap());
+    assert_eq!((artifact.kind.as_str(), artifact.version), ("onnx_model", 1));
+    let model = mlops_train::codecs().model(&artifact).unwrap();
+    assert_agrees("onnx_skl_mlp_three", model.as_ref(), &rows(ROWS, 3, false), 1e-5);
+
+    let mut damaged = artifact.clone();
+    damaged.blobs.clear();
+    assert_eq!(mlops_train::codecs().model(&damaged).unwrap_err().kind(), mlops_core::ErrorKind::Corrupt);
+    let text = serde_json::to_string(&artifact.state).unwrap().replace("input_3", "input_x");
+    damaged = artifact;
+    damaged.state = serde_json::from_str(&text).unwrap();
+    assert_eq!(mlops_train::codecs().model(&damaged).unwrap_err().kind(), mlops_core::ErrorKind::Corrupt);
+}

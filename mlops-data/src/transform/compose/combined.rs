@@ -1,12 +1,12 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use mlops_core::columns::find_column;
 use mlops_core::{
-    Artifact, Codecs, Error, Learner, Load, Result, ResultExt, Role, Roles, RowTransform, Run, Table, Transform,
-    Transformer, Value, transform_table,
+    Artifact, Codecs, Error, Learner, Load, Operand, Operators, Result, ResultExt, Role, Roles, RowTransform, Run,
+    Table, Transform, Transformer, Value, transform_table,
 };
 use serde::{Deserialize, Serialize};
 
@@ -219,6 +219,31 @@ impl Transform for Combined {
     fn save(&self) -> Result<Artifact> {
         let parts = self.transforms.iter().map(|transform| transform.save()).collect::<Result<Vec<_>>>()?;
         Ok(parts.into_iter().fold(Artifact::of::<Self>(&self.layout)?, Artifact::with_part))
+    }
+    fn operators(
+        &self,
+        input: &Schema,
+        columns: &mut BTreeMap<String, Operand>,
+        graph: &mut dyn Operators,
+    ) -> Result<()> {
+        let mut given = BTreeMap::new();
+        for (name, own, transform) in self.parts() {
+            let seen = input.project(&Self::indices(own, input)?)?;
+            let mut part = columns.clone();
+            part.retain(|column, _| own.contains(column));
+            transform.operators(&seen, &mut part, graph).context("part", name)?;
+            for field in transform.output_schema(&seen)?.fields() {
+                if let Some(operand) = part.get(field.name()) {
+                    given.insert(self.output_name(name, field).name().clone(), *operand);
+                }
+            }
+        }
+        for i in self.rest(input) {
+            let name = input.field(i).name();
+            given.extend(columns.get(name).map(|operand| (name.clone(), *operand)));
+        }
+        *columns = given;
+        Ok(())
     }
 }
 
