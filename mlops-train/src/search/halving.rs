@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 /// ```
 /// use mlops_train::search::Halving;
 ///
-/// let halving = Halving::rows(0.1); // a tenth of the rows, then 3 tenths, 9 tenths, all
-/// assert_eq!(halving.shares()?, [0.1, 0.3, 0.9, 1.0].map(|x: f64| x));
+/// let halving = Halving::rows(0.25).with_eta(2);
+/// assert_eq!(halving.shares()?, [0.25, 0.5, 1.0]);
 /// # Ok::<(), mlops_core::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
