@@ -60,7 +60,7 @@ pub struct FeatureHasher {
 
 impl Default for FeatureHasher {
     fn default() -> Self {
-        const FEATURES: NonZeroU32 = NonZeroU32::new(64).unwrap();
+        const FEATURES: NonZeroU32 = NonZeroU32::new(64).expect("64 is not 0");
         Self { columns: Vec::new(), n_features: FEATURES, alternate_sign: true, prefix: "hash".to_owned() }
     }
 }

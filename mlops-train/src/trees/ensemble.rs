@@ -180,16 +180,12 @@ impl TreeEnsemble {
         self.firsts[tree] as usize
     }
 
-    /// How many nodes a tree has.
-    pub(crate) fn size_of(&self, tree: usize) -> usize {
-        self.end_of(tree) - self.roots[tree] as usize
-    }
-
     pub(super) fn end_of(&self, tree: usize) -> usize {
         self.roots.get(tree + 1).map_or(self.nodes.len(), |root| *root as usize)
     }
 
     /// Shows every node that a row passes, counted from the root of the tree.
+    #[cfg(test)]
     pub(crate) fn walk(&self, tree: usize, row: &[f64], mut visit: impl FnMut(usize)) {
         let root = self.roots[tree];
         let mut at = root;
@@ -200,17 +196,6 @@ impl TreeEnsemble {
                 return;
             }
             at = node.next(row[node.feature()], &self.words);
-        }
-    }
-
-    /// Shows every split of a tree: its node, its feature and its children.
-    pub(crate) fn splits(&self, tree: usize, mut visit: impl FnMut(usize, usize, [usize; 2])) {
-        let root = self.roots[tree] as usize;
-        for (i, node) in self.nodes[root..][..self.size_of(tree)].iter().enumerate() {
-            if !node.is_leaf() {
-                let left = node.left() as usize - root;
-                visit(i, node.feature(), [left, left + 1]);
-            }
         }
     }
 

@@ -12,7 +12,10 @@
 //! | NaN counts as 0 | `missing_left` where 0 goes left |
 //! | a category equals `c` | a set of one code |
 //! | base score, learning rate | `base`, and leaves that were multiplied |
-#![allow(dead_code, unused_imports, reason = "importers of foreign models use what forests do not")]
+#![cfg_attr(
+    not(all(feature = "boosting", feature = "foreign", feature = "forest")),
+    allow(dead_code, unused_imports, reason = "each of the three uses what the others do not")
+)]
 
 mod ensemble;
 mod evaluate;
@@ -33,7 +36,6 @@ pub(crate) use model::TREES;
 pub use model::TreeModel;
 pub(crate) use tree::{Split, Tree};
 pub(crate) use {
-    ensemble::Aggregate,
     threshold::{at_most_f32, below, below_f32},
-    tree::{Branch, CodeSet, Step, Test},
+    tree::{CodeSet, Step, Test},
 };

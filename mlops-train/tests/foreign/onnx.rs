@@ -106,7 +106,7 @@ fn stored() -> std::path::PathBuf {
 }
 
 #[test]
-#[ignore = "writes files"]
+#[ignore = "writes the stored artifact anew: only for a new version of its format"]
 fn write_what_is_stored() {
     let artifact = onnx("onnx_skl_mlp_three").save().unwrap();
     std::fs::create_dir(stored()).unwrap();

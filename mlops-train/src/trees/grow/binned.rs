@@ -139,6 +139,7 @@ impl Binned {
     }
 
     /// Whether a row lacks a feature.
+    #[cfg(test)]
     pub(super) fn has_missing(&self, feature: usize) -> bool {
         self.missing[feature]
     }

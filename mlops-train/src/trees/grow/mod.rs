@@ -17,7 +17,7 @@ mod grower;
 mod histogram;
 mod split;
 
-pub(crate) use binned::{Binned, Bins};
+pub(crate) use binned::Binned;
 pub(crate) use edges::MAX_BINS;
 pub(crate) use fixed::{Cell, Fixed};
 pub(crate) use grower::{Grower, Grown, Growth, LeafRows};
